@@ -1,0 +1,162 @@
+/*
+about: >
+  What each account did before each date at which it was looked at, one column per feature of the catalogue, with the outcome after it. Nothing at or after the
+  date is read; attributes are those of the date, and one that is known only in hindsight is refused when the config is loaded.
+grain: one row per account and observation date
+key: [account_key, observed_at]
+pivot: true
+columns:
+  account_key: BIGINT NOT NULL -- 64-bit key of the account.
+  observed_at: TIMESTAMP NOT NULL -- The date D before which features are read, UTC.
+  known_at: TIMESTAMP NOT NULL -- From when the outcome can be known, UTC.
+  retained: BOOLEAN -- The outcome after D; NULL while it is not known, or locked and so no evidence.
+  plan: VARCHAR -- Plan at D.
+  size_stratum: VARCHAR -- Size class at D.
+*/
+WITH kinds AS (
+  SELECT
+    r.account_key,
+    r.observed_at,
+    r.known_at,
+    CASE WHEN r.is_evidence THEN r.retained END AS retained,
+    ROW_NUMBER() OVER (PARTITION BY r.account_key, r.observed_at ORDER BY r.kind) AS repetition
+  FROM retention_outcomes AS r
+  CROSS JOIN config.policy AS p
+  WHERE (p.retention_form = 'horizon' AND r.kind IN ('start', 'month'))
+     OR (p.retention_form = 'window' AND r.kind = 'landmark')
+), observed AS (
+  SELECT
+    k.account_key,
+    k.observed_at,
+    k.known_at,
+    k.retained,
+    h.plan,
+    h.seats,
+    h.mrr,
+    a.segment,
+    a.attributes
+  FROM kinds AS k
+  JOIN accounts AS a ON a.account_key = k.account_key
+  LEFT JOIN account_history AS h
+    ON h.account_key = k.account_key
+    AND h.valid_from <= k.observed_at
+    AND (h.valid_to IS NULL OR h.valid_to > k.observed_at)
+  WHERE k.repetition = 1
+), windows AS (
+  SELECT
+    o.account_key,
+    o.observed_at,
+    o.seats,
+    o.observed_at - TO_SECONDS(w.seconds) - TO_MONTHS(w.months) AS from_at,
+    o.observed_at - TO_SECONDS(2 * w.seconds) - TO_MONTHS(2 * w.months) AS previous_from_at
+  FROM observed AS o
+  JOIN config.duration AS w ON w.name = 'feature_window'
+), uses AS (
+  SELECT
+    w.account_key,
+    w.observed_at,
+    w.seats,
+    e.feature,
+    COUNT(DISTINCT CASE WHEN d.first_at >= w.from_at THEN d.day END) AS days,
+    SUM(CASE WHEN d.first_at >= w.from_at THEN d.events ELSE 0 END) AS events,
+    SUM(CASE WHEN d.first_at < w.from_at THEN d.events ELSE 0 END) AS previous_events,
+    COUNT(DISTINCT CASE WHEN d.first_at >= w.from_at AND d.user_key <> 0 THEN d.user_key END) AS users
+  FROM windows AS w
+  JOIN account_event_daily AS d
+    ON d.account_key = w.account_key
+    AND d.last_at < w.observed_at
+    AND d.first_at >= w.previous_from_at
+  JOIN config.feature_event AS e ON e.event = d.event AND e.role = 'use'
+  GROUP BY w.account_key, w.observed_at, w.seats, e.feature
+), measured AS (
+  SELECT
+    u.account_key,
+    u.observed_at,
+    f.feature,
+    CASE f.measure
+      WHEN 'used' THEN CASE WHEN u.days > 0 THEN 1 ELSE 0 END
+      WHEN 'days' THEN u.days
+      WHEN 'count' THEN u.events
+      WHEN 'count_per_seat' THEN CASE WHEN u.seats > 0 THEN u.events / NULLIF(u.seats, 0) END
+      WHEN 'users' THEN u.users
+      WHEN 'trend' THEN LN((1 + u.events) / NULLIF(CAST(1 + u.previous_events AS DOUBLE), 0))
+    END AS value
+  FROM uses AS u
+  JOIN config.feature AS f ON f.feature = u.feature
+), switched AS (
+  SELECT
+    w.account_key,
+    w.observed_at,
+    e.feature,
+    MAX(CASE WHEN e.role = 'on' THEN d.last_at END) AS on_at,
+    MAX(CASE WHEN e.role = 'off' THEN d.last_at END) AS off_at
+  FROM windows AS w
+  JOIN account_event_daily AS d ON d.account_key = w.account_key AND d.last_at < w.observed_at
+  JOIN config.feature_event AS e ON e.event = d.event AND e.role IN ('on', 'off')
+  GROUP BY w.account_key, w.observed_at, e.feature
+), settings AS (
+  SELECT
+    s.account_key,
+    s.observed_at,
+    s.feature,
+    CASE WHEN s.on_at IS NOT NULL AND (s.off_at IS NULL OR s.off_at < s.on_at) THEN 1 ELSE 0 END AS value
+  FROM switched AS s
+), described AS (
+  SELECT
+    o.account_key,
+    o.observed_at,
+    f.feature,
+    f.equals,
+    CASE f.attribute
+      WHEN 'plan' THEN o.plan
+      WHEN 'seats' THEN CAST(o.seats AS VARCHAR)
+      WHEN 'mrr' THEN CAST(o.mrr AS VARCHAR)
+      WHEN 'segment' THEN CASE WHEN g.known_at = 'created' THEN o.segment ELSE c.segment END
+      ELSE CASE WHEN g.known_at = 'created' THEN o.attributes ->> f.attribute ELSE c.attributes ->> f.attribute END
+    END AS text
+  FROM observed AS o
+  JOIN config.feature AS f ON f.measure = 'attribute'
+  LEFT JOIN config.attribute AS g ON g.source = 'accounts' AND g.attribute = f.attribute
+  LEFT JOIN (
+    SELECT
+      b.account_key,
+      b.segment,
+      b.attributes,
+      b.copied_at,
+      LEAD(b.copied_at) OVER (PARTITION BY b.account_key ORDER BY b.copied_at) AS next_copied_at
+    FROM account_copies AS b
+  ) AS c
+    ON c.account_key = o.account_key
+    AND c.copied_at <= o.observed_at
+    AND (c.next_copied_at IS NULL OR c.next_copied_at > o.observed_at)
+), attributes AS (
+  SELECT
+    d.account_key,
+    d.observed_at,
+    d.feature,
+    CASE
+      WHEN d.equals IS NULL THEN TRY_CAST(d.text AS DOUBLE)
+      WHEN d.text IS NULL THEN NULL
+      WHEN d.text = d.equals THEN 1
+      ELSE 0
+    END AS value
+  FROM described AS d
+), valued AS (
+  SELECT m.account_key, m.observed_at, m.feature, CAST(m.value AS DOUBLE) AS value FROM measured AS m
+  UNION ALL
+  SELECT s.account_key, s.observed_at, s.feature, CAST(s.value AS DOUBLE) AS value FROM settings AS s
+  UNION ALL
+  SELECT a.account_key, a.observed_at, a.feature, a.value FROM attributes AS a
+)
+SELECT
+  o.account_key,
+  o.observed_at,
+  o.known_at,
+  o.retained,
+  o.plan,
+  z.stratum AS size_stratum,
+  v.feature,
+  v.value
+FROM observed AS o
+LEFT JOIN valued AS v ON v.account_key = o.account_key AND v.observed_at = o.observed_at
+LEFT JOIN config.size_stratum AS z ON o.seats >= z.seats_from AND (z.seats_to IS NULL OR o.seats < z.seats_to)

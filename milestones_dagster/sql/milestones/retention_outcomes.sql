@@ -1,0 +1,169 @@
+/*
+about: >
+  What became of each account after each date at which it was looked at: retained, left, expanded, dormant. An outcome is known only when its whole window,
+  and the time in which a short gap may still close, lie before the as-of time; otherwise it is censored and in no rate and no model.
+grain: one row per account, kind and date
+key: [account_id, kind, observed_at]
+columns:
+  account_id: VARCHAR NOT NULL -- The account's own identifier.
+  account_key: BIGINT NOT NULL -- 64-bit key of the account.
+  kind: VARCHAR NOT NULL -- `start` (tenure_start), `month` (first instant of a calendar month) or `landmark` (end of the activation window).
+  observed_at: TIMESTAMP NOT NULL -- The date D, UTC.
+  outcome_to: TIMESTAMP NOT NULL -- End of the outcome's window (D + H), UTC.
+  known_at: TIMESTAMP NOT NULL -- From when the outcome can be known, UTC.
+  is_known: BOOLEAN NOT NULL -- known_at is not after the as-of time; false is censored.
+  is_locked: BOOLEAN NOT NULL -- No renewal date lies in the window, so the account could not leave; false where no term is mapped.
+  is_evidence: BOOLEAN NOT NULL -- Known, and not locked unless the config includes locked rows; only these enter rates and models.
+  retained: BOOLEAN -- Retained over the window; NULL while it is not known.
+  left_at: TIMESTAMP -- First day of the gap that is churn within the window, UTC.
+  returned_at: TIMESTAMP -- Start of the win-back after it, UTC; the row stays churned.
+  is_dormant: BOOLEAN -- Paying for the dormancy period and without a core event in it before D; NULL where it paid for less.
+  mrr_at_start: DOUBLE [currency per month] -- Revenue at D.
+  mrr_at_end: DOUBLE [currency per month] -- Revenue at D + H; 0 after leaving; NULL while it is not known.
+  is_expanded_mrr: BOOLEAN -- Revenue grew by the minimum; left is not expanded; NULL where revenue at D is 0 or unknown.
+  is_expanded_seats: BOOLEAN -- Seats grew by the minimum; left is not expanded; NULL where seats at D are 0 or unknown.
+*/
+WITH observed AS (
+  SELECT
+    d.*,
+    t.account_id,
+    d.known_at <= o.as_of AS is_known,
+    p.retention_basis,
+    p.is_locked_included,
+    p.minimum_expansion
+  FROM observation_dates AS d
+  JOIN account_tenure AS t ON t.account_key = d.account_key
+  CROSS JOIN run.observation AS o
+  CROSS JOIN config.policy AS p
+  WHERE d.is_paying
+), spelled AS (
+  SELECT
+    b.*,
+    s.started_at AS spell_started_at,
+    CASE WHEN s.ended_at <= b.outcome_to THEN s.ended_at END AS left_at,
+    n.started_at AS next_started_at
+  FROM observed AS b
+  LEFT JOIN paid_spells AS s
+    ON s.account_key = b.account_key
+    AND s.started_at <= b.observed_at
+    AND (s.ended_at IS NULL OR s.ended_at > b.observed_at)
+  LEFT JOIN paid_spells AS n ON n.account_key = b.account_key AND n.spell = s.spell + 1
+), active AS (
+  SELECT DISTINCT b.account_key, b.kind, b.observed_at
+  FROM observed AS b
+  JOIN rule_events AS e
+    ON e.account_key = b.account_key
+    AND e.rule = 'core'
+    AND e.occurred_at >= b.outcome_from
+    AND e.occurred_at < b.outcome_to
+  CROSS JOIN run.observation AS o
+  WHERE b.retention_basis = 'activity' AND e.occurred_at < o.as_of
+), awake AS (
+  SELECT DISTINCT b.account_key, b.kind, b.observed_at
+  FROM observed AS b
+  JOIN config.duration AS w ON w.name = 'dormancy_after'
+  JOIN rule_events AS e
+    ON e.account_key = b.account_key
+    AND e.rule = 'core'
+    AND e.occurred_at >= b.observed_at - TO_SECONDS(w.seconds) - TO_MONTHS(w.months)
+    AND e.occurred_at < b.observed_at
+), termed AS (
+  SELECT
+    b.account_key,
+    b.kind,
+    b.observed_at,
+    MAX(s.term_months) AS term_months,
+    MIN(
+      CASE
+        WHEN s.term_anchor_at + TO_MONTHS(
+          s.term_months * GREATEST(1, CAST(FLOOR(DATE_DIFF('month', s.term_anchor_at, b.observed_at) / NULLIF(CAST(s.term_months AS DOUBLE), 0)) AS INTEGER))
+        ) > b.observed_at
+          THEN s.term_anchor_at + TO_MONTHS(
+            s.term_months * GREATEST(1, CAST(FLOOR(DATE_DIFF('month', s.term_anchor_at, b.observed_at) / NULLIF(CAST(s.term_months AS DOUBLE), 0)) AS INTEGER))
+          )
+        ELSE s.term_anchor_at + TO_MONTHS(
+          s.term_months * (1 + GREATEST(1, CAST(FLOOR(DATE_DIFF('month', s.term_anchor_at, b.observed_at) / NULLIF(CAST(s.term_months AS DOUBLE), 0)) AS INTEGER)))
+        )
+      END
+    ) AS renewal_at
+  FROM observed AS b
+  JOIN subscriptions AS s
+    ON s.account_key = b.account_key
+    AND s.is_paid
+    AND s.superseded_at IS NULL
+    AND s.started_at <= b.observed_at
+    AND (s.ended_at IS NULL OR s.ended_at > b.observed_at)
+  GROUP BY b.account_key, b.kind, b.observed_at
+), valued AS (
+  SELECT
+    s.account_id,
+    s.account_key,
+    s.kind,
+    s.observed_at,
+    s.outcome_to,
+    s.known_at,
+    s.is_known,
+    s.is_locked_included,
+    s.retention_basis,
+    s.minimum_expansion,
+    COALESCE(r.term_months IS NOT NULL AND r.renewal_at > s.outcome_to, FALSE) AS is_locked,
+    CASE
+      WHEN NOT s.is_known THEN NULL
+      WHEN s.retention_basis = 'activity' THEN a.account_key IS NOT NULL
+      ELSE s.left_at IS NULL
+    END AS retained,
+    CASE WHEN s.is_known THEN s.left_at END AS left_at,
+    CASE WHEN s.is_known AND s.left_at IS NOT NULL THEN s.next_started_at END AS returned_at,
+    CASE
+      WHEN s.retention_basis = 'subscriptions' AND s.spell_started_at + TO_SECONDS(w.seconds) + TO_MONTHS(w.months) <= s.observed_at
+        THEN k.account_key IS NULL
+    END AS is_dormant,
+    h.mrr AS mrr_at_start,
+    h.seats AS seats_at_start,
+    e.mrr AS mrr_then,
+    e.seats AS seats_then
+  FROM spelled AS s
+  JOIN config.duration AS w ON w.name = 'dormancy_after'
+  LEFT JOIN active AS a ON a.account_key = s.account_key AND a.kind = s.kind AND a.observed_at = s.observed_at
+  LEFT JOIN awake AS k ON k.account_key = s.account_key AND k.kind = s.kind AND k.observed_at = s.observed_at
+  LEFT JOIN termed AS r ON r.account_key = s.account_key AND r.kind = s.kind AND r.observed_at = s.observed_at
+  LEFT JOIN account_history AS h
+    ON h.account_key = s.account_key
+    AND h.is_paying
+    AND h.valid_from <= s.observed_at
+    AND (h.valid_to IS NULL OR h.valid_to > s.observed_at)
+  LEFT JOIN account_history AS e
+    ON e.account_key = s.account_key
+    AND e.is_paying
+    AND e.valid_from <= s.outcome_to
+    AND (e.valid_to IS NULL OR e.valid_to > s.outcome_to)
+)
+SELECT
+  v.account_id,
+  v.account_key,
+  v.kind,
+  v.observed_at,
+  v.outcome_to,
+  v.known_at,
+  v.is_known,
+  v.is_locked,
+  v.is_known AND (v.is_locked_included OR NOT v.is_locked) AS is_evidence,
+  v.retained,
+  v.left_at,
+  v.returned_at,
+  v.is_dormant,
+  v.mrr_at_start,
+  CASE
+    WHEN NOT v.is_known OR v.retention_basis = 'activity' THEN NULL
+    WHEN NOT v.retained THEN 0
+    ELSE v.mrr_then
+  END AS mrr_at_end,
+  CASE
+    WHEN NOT v.is_known OR v.retention_basis = 'activity' OR COALESCE(v.mrr_at_start, 0) = 0 THEN NULL
+    ELSE v.retained AND COALESCE(v.mrr_then, 0) >= v.minimum_expansion * v.mrr_at_start
+  END AS is_expanded_mrr,
+  CASE
+    WHEN NOT v.is_known OR v.retention_basis = 'activity' OR COALESCE(v.seats_at_start, 0) = 0 THEN NULL
+    ELSE v.retained AND COALESCE(v.seats_then, 0) >= v.minimum_expansion * v.seats_at_start
+  END AS is_expanded_seats
+FROM valued AS v

@@ -1,0 +1,103 @@
+/*
+about: >
+  The dates at which an account is looked at: its tenure_start, the first instant of each calendar month while it pays, and the landmark of
+  activation; with the end of the outcome's window after each. Behaviour is read before the date, the outcome after it.
+grain: one row per account, kind and date
+key: [account_key, kind, observed_at]
+columns:
+  account_key: BIGINT NOT NULL -- 64-bit key of the account.
+  kind: VARCHAR NOT NULL -- `start` (tenure_start), `month` (first instant of a calendar month) or `landmark` (end of the activation window).
+  observed_at: TIMESTAMP NOT NULL -- The date D, UTC.
+  is_paying: BOOLEAN NOT NULL -- Paying at D, short gaps bridged. Without subscriptions, a core event within one horizon before D, or D the start.
+  outcome_from: TIMESTAMP NOT NULL -- Start of the window in which the outcome is read, UTC.
+  outcome_to: TIMESTAMP NOT NULL -- End of that window (D + H), UTC.
+  known_at: TIMESTAMP NOT NULL -- From when the outcome can be known, UTC; later as-of times know it, earlier ones do not.
+*/
+WITH basis AS (
+  SELECT
+    p.retention_basis,
+    p.retention_form,
+    MAX(CASE WHEN d.name = 'retention_horizon' THEN d.months END) AS horizon_months,
+    MAX(CASE WHEN d.name = 'retention_horizon' THEN d.seconds END) AS horizon_seconds,
+    MAX(CASE WHEN d.name = 'retention_window_start' THEN d.months END) AS from_months,
+    MAX(CASE WHEN d.name = 'retention_window_start' THEN d.seconds END) AS from_seconds,
+    MAX(CASE WHEN d.name = 'retention_window_end' THEN d.months END) AS to_months,
+    MAX(CASE WHEN d.name = 'retention_window_end' THEN d.seconds END) AS to_seconds,
+    MAX(CASE WHEN d.name = 'retention_gap' THEN d.months END) AS gap_months,
+    MAX(CASE WHEN d.name = 'retention_gap' THEN d.seconds END) AS gap_seconds
+  FROM config.policy AS p
+  CROSS JOIN config.duration AS d
+  GROUP BY p.retention_basis, p.retention_form
+), dates AS (
+  SELECT t.account_key, 'start' AS kind, t.tenure_start AS observed_at, t.tenure_start FROM account_tenure AS t
+  UNION ALL
+  SELECT t.account_key, 'landmark' AS kind, t.activation_window_ends_at AS observed_at, t.tenure_start FROM account_tenure AS t
+  UNION ALL
+  SELECT t.account_key, 'month' AS kind, m.starts_at AS observed_at, t.tenure_start
+  FROM account_tenure AS t
+  JOIN run.months AS m ON m.starts_at > t.tenure_start
+), local AS (
+  SELECT
+    d.*,
+    b.*,
+    p.time_zone,
+    CASE WHEN b.retention_form = 'window' THEN d.tenure_start ELSE d.observed_at END AS clock_at
+  FROM dates AS d
+  CROSS JOIN basis AS b
+  CROSS JOIN config.product AS p
+  CROSS JOIN run.observation AS o
+  WHERE d.observed_at < o.as_of
+), windows AS (
+  SELECT
+    l.account_key,
+    l.kind,
+    l.observed_at,
+    l.retention_basis,
+    l.horizon_months,
+    l.horizon_seconds,
+    l.gap_months,
+    l.gap_seconds,
+    CASE
+      WHEN l.retention_form = 'horizon' THEN l.observed_at
+      WHEN l.from_months = 0 THEN l.clock_at + TO_SECONDS(l.from_seconds)
+      ELSE (l.clock_at AT TIME ZONE 'UTC' AT TIME ZONE l.time_zone + TO_MONTHS(l.from_months)) AT TIME ZONE l.time_zone AT TIME ZONE 'UTC'
+    END AS outcome_from,
+    CASE
+      WHEN l.retention_form = 'horizon' AND l.horizon_months = 0 THEN l.observed_at + TO_SECONDS(l.horizon_seconds)
+      WHEN l.retention_form = 'horizon'
+        THEN (l.observed_at AT TIME ZONE 'UTC' AT TIME ZONE l.time_zone + TO_MONTHS(l.horizon_months)) AT TIME ZONE l.time_zone AT TIME ZONE 'UTC'
+      WHEN l.to_months = 0 THEN l.clock_at + TO_SECONDS(l.to_seconds)
+      ELSE (l.clock_at AT TIME ZONE 'UTC' AT TIME ZONE l.time_zone + TO_MONTHS(l.to_months)) AT TIME ZONE l.time_zone AT TIME ZONE 'UTC'
+    END AS outcome_to
+  FROM local AS l
+), alive AS (
+  SELECT DISTINCT w.account_key, w.kind, w.observed_at
+  FROM windows AS w
+  JOIN rule_events AS e
+    ON e.account_key = w.account_key
+    AND e.rule = 'core'
+    AND e.occurred_at < w.observed_at
+    AND e.occurred_at >= w.observed_at - TO_SECONDS(w.horizon_seconds) - TO_MONTHS(w.horizon_months)
+  WHERE w.retention_basis = 'activity' AND w.kind = 'month'
+)
+SELECT
+  w.account_key,
+  w.kind,
+  w.observed_at,
+  CASE
+    WHEN w.retention_basis = 'subscriptions' THEN s.account_key IS NOT NULL
+    WHEN w.kind = 'month' AND w.horizon_seconds IS NOT NULL THEN a.account_key IS NOT NULL
+    ELSE TRUE
+  END AS is_paying,
+  w.outcome_from,
+  w.outcome_to,
+  CASE
+    WHEN w.retention_basis = 'subscriptions' THEN w.outcome_to + TO_SECONDS(w.gap_seconds) + TO_MONTHS(w.gap_months)
+    ELSE w.outcome_to
+  END AS known_at
+FROM windows AS w
+LEFT JOIN paid_spells AS s
+  ON s.account_key = w.account_key
+  AND s.started_at <= w.observed_at
+  AND (s.ended_at IS NULL OR s.ended_at > w.observed_at)
+LEFT JOIN alive AS a ON a.account_key = w.account_key AND a.kind = w.kind AND a.observed_at = w.observed_at

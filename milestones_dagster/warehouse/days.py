@@ -1,0 +1,559 @@
+"""The days of raw_events: which files touch which UTC day, which days must be made again, and their way through the gate.
+
+Put here everything between a file of events and its published day files. Keep out how a file is read (`source_mapping.py`) and the
+tables that are made from the days (`publish.py`).
+
+A day is made from all the files that touch it. Its signature is the content of those files and what they are mapped by; late rows, a
+file that comes twice, a restated day and a load that was killed are all the same case: the signature differs from the published one.
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Protocol
+
+from sqlglot import exp
+
+from milestones_dagster.config.quality import Quarantine
+from milestones_dagster.config.relations import Relation
+from milestones_dagster.config.sources import EventSource
+from milestones_dagster.warehouse import operations
+from milestones_dagster.warehouse.duckdb import DIALECT, Warehouse, empty_rows, staged
+from milestones_dagster.warehouse.operations import KnownFile
+from milestones_dagster.warehouse.source_files import FileRefused, describe_file, discover
+from milestones_dagster.warehouse.source_mapping import EVENT_COLUMNS, rows_of
+from milestones_dagster.warehouse.source_schema import check_schema, inspect
+from milestones_dagster.warehouse.table import Table
+
+EMPTY_DAY = "empty"
+BATCH_ROWS = 2_000_000
+_DAY_IN_NAME = re.compile(r"(20\d{2})[-_]?(0[1-9]|1[0-2])[-_]?(0[1-9]|[12]\d|3[01])")
+_DAY_FILE = "????-??-??.parquet"
+_NO_DAY_FILE = "no-day.parquet"
+
+
+class Judged(Protocol):
+    """What the gate reads of one rule's result."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the rule holds."""
+
+    @property
+    def is_blocking(self) -> bool:
+        """Whether its failure refuses the rows."""
+
+    @property
+    def groups(self) -> Sequence[Mapping[str, Any]]:
+        """The failing groups of a rule that judges day by day."""
+
+    @property
+    def group_by(self) -> str | None:
+        """The column by whose values the rule judges."""
+
+
+Audit = Callable[[Table, exp.Table], Sequence[Judged]]
+
+
+@dataclass(frozen=True)
+class RefusedFile:
+    """A file that could not be accepted, and the day that its name tells, if any."""
+
+    source: str
+    file: Path
+    reason: str
+    nominal_day: date | None
+
+
+@dataclass(frozen=True)
+class DayPlan:
+    """What a look at the files says must be done.
+
+    `to_make` is signature by day; `blocked` the days that cannot be made, with the reason; `missing` the days without rows between the
+    first and the last of a source that refuses empty days; `refused_files` the files of this look that could not be accepted.
+    """
+
+    to_make: dict[date, str]
+    blocked: dict[date, str]
+    missing: tuple[date, ...]
+    refused_files: tuple[RefusedFile, ...]
+    new_columns: tuple[str, ...]
+    watermarks: dict[str, datetime]
+    rows_by_day: dict[date, int]
+
+
+@dataclass
+class DayOutcome:
+    """What became of a plan: accepted and refused rows by made day, failing rules by refused day, all results by batch."""
+
+    made: dict[date, tuple[int, int]] = field(default_factory=dict)
+    refused: dict[date, list[str]] = field(default_factory=dict)
+    results: list[Sequence[Judged]] = field(default_factory=list)
+
+
+class RawDays:
+    """The days of raw_events in one warehouse.
+
+    Args:
+        warehouse: The open warehouse.
+        sources: The declared event sources.
+        base: Folder that relative paths start from.
+        quarantine: The company's own row rules.
+        run_id: Recorded in `operations`.
+        now: Clock of this run, UTC without zone.
+    """
+
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        sources: Sequence[EventSource],
+        base: Path,
+        quarantine: Sequence[Quarantine],
+        run_id: str,
+        now: datetime,
+    ) -> None:
+        self.warehouse = warehouse
+        self.table = warehouse.tables["raw_events"]
+        self.sources = {source.name: source for source in sources}
+        self.base = base
+        self.quarantine = tuple(quarantine)
+        self.run_id = run_id
+        self.now = now
+        self.folder = warehouse.folder / "raw_events"
+
+    # --- looking ---------------------------------------------------------------------------------------------------
+
+    def look(self, progress: Callable[[int, int], None] | None = None) -> DayPlan:
+        """Looks at every file, records what changed, and returns what must be made.
+
+        A file that cannot be accepted is recorded as refused with its reason; the days it touched before keep their published rows.
+        """
+        refused: list[RefusedFile] = []
+        new_columns: list[str] = []
+        gone: set[tuple[str, str]] = set()
+        for source in self.sources.values():
+            try:
+                paths = discover(source, self.base)
+            except FileRefused as error:
+                refused.append(RefusedFile(source.name, error.path, str(error), None))
+                paths = []
+            known = operations.known_files(self.warehouse, source.name)
+            gone |= {(source.name, name) for name in set(known) - {str(path) for path in paths}}
+            changed: list[KnownFile] = []
+            for number, path in enumerate(paths, start=1):
+                try:
+                    found = self._changed(source, path, known, new_columns)
+                except FileRefused as error:
+                    refused.append(RefusedFile(source.name, path, str(error), nominal_day(path)))
+                else:
+                    if found is not None:
+                        changed.append(found)
+                if progress is not None:
+                    progress(number, len(paths))
+            self._touch(source, changed)
+        return self._plan(tuple(refused), tuple(new_columns), gone)
+
+    def plan(self) -> DayPlan:
+        """What the recorded files say, without looking at the files again."""
+        return self._plan((), (), set())
+
+    def _changed(
+        self,
+        source: EventSource,
+        path: Path,
+        known: Mapping[str, KnownFile],
+        new_columns: list[str],
+    ) -> KnownFile | None:
+        """The file's new record, None when it is as it was; raises when the file is refused, now or still."""
+        before = known.get(str(path))
+        mapping = self._mapping_hash(source)
+        status = path.stat()
+        modified_at = datetime.fromtimestamp(status.st_mtime, UTC).replace(tzinfo=None)
+        is_same = before is not None and (before.size_bytes, before.modified_at) == (status.st_size, modified_at)
+        if before is not None and is_same and before.mapping_hash == mapping:
+            if before.state == "refused":
+                raise FileRefused(path, *(before.reason or "").split("; ", 1))
+            return None
+        content = describe_file(path)
+        record = KnownFile(
+            source=source.name,
+            file=str(path),
+            size_bytes=status.st_size,
+            modified_at=modified_at,
+            content_hash=content.content_hash,
+            mapping_hash=mapping,
+            rows=0,
+            refused_rows=0,
+            home_day=None,
+            state="loaded",
+            reason=None,
+            columns={},
+        )
+        try:
+            inspection = inspect(self.warehouse.connection, source, path)
+            columns = before.columns if before is not None and before.columns else self._usual_columns(known)
+            note = check_schema(self.warehouse.connection, source, path, columns or None, inspection.schema)
+        except FileRefused as error:
+            kept = replace(record, state="refused", reason=f"{error.reason}; {error.recovery}")
+            if before is not None:
+                kept = replace(kept, rows=before.rows, home_day=before.home_day, columns=before.columns)
+            operations.remember_file(self.warehouse, kept, None, self.run_id, self.now)
+            raise
+        new_columns.extend(f"{path.name}: {column}" for column in note.new_columns)
+        home = self._home_day(source, inspection.days, modified_at, path)
+        return replace(record, rows=inspection.rows, home_day=home, columns=dict(inspection.schema))
+
+    def _usual_columns(self, known: Mapping[str, KnownFile]) -> dict[str, str]:
+        """Columns of the newest accepted file of the source: what the next file is compared with."""
+        loaded = [file for file in known.values() if file.state == "loaded" and file.columns]
+        return max(loaded, key=lambda file: file.file).columns if loaded else {}
+
+    def _home_day(self, source: EventSource, days: Mapping[date, int], arrived_at: datetime, path: Path) -> date:
+        """The day on which rows without a usable time stand: the file's commonest plausible day, else its nominal one."""
+        plausible = {
+            day: rows
+            for day, rows in days.items()
+            if day <= arrived_at.date() and (source.starts_on is None or day >= source.starts_on)
+        }
+        if plausible:
+            return min(plausible, key=lambda day: (-plausible[day], day))
+        return nominal_day(path) or arrived_at.date()
+
+    def _mapping_hash(self, source: EventSource) -> str:
+        digest = sha256(source.model_dump_json(exclude={"path", "empty_days"}).encode())
+        digest.update(self.table.code_hash.encode())
+        for rule in self.quarantine:
+            digest.update(rule.model_dump_json().encode())
+        return digest.hexdigest()[:16]
+
+    def _touch(self, source: EventSource, changed: Sequence[KnownFile]) -> None:
+        """Records the changed files of a source with the days that they touch."""
+        for batch in _batched(changed, BATCH_ROWS):
+            self._attach_files(batch)
+            rows = self._rows({source.name: [Path(file.file) for file in batch]}, keep_repeated=True)
+            counted = (
+                exp.select("file", "day", exp.Count(this=exp.Star()), exp.Count(this=exp.column("refusal_reason")))
+                .from_(rows.subquery("touched"))
+                .group_by("file", "day")
+            )
+            days: dict[str, dict[date, tuple[int, int]]] = defaultdict(dict)
+            for file, day, total, refused in self.warehouse.rows(counted):
+                days[file][day] = (total, refused)
+            for file in batch:
+                touched = days.get(file.file, {})
+                refused_rows = sum(refused for _, refused in touched.values())
+                record = replace(file, refused_rows=refused_rows)
+                operations.remember_file(self.warehouse, record, touched, self.run_id, self.now)
+
+    # --- planning --------------------------------------------------------------------------------------------------
+
+    def _plan(
+        self,
+        refused: tuple[RefusedFile, ...],
+        new_columns: tuple[str, ...],
+        gone: set[tuple[str, str]],
+    ) -> DayPlan:
+        files = {
+            (name, file): record
+            for name in self.sources
+            for file, record in operations.known_files(self.warehouse, name).items()
+        }
+        by_day: dict[date, list[tuple[str, str]]] = defaultdict(list)
+        days_of: dict[str, set[date]] = defaultdict(set)
+        rows_by_day: Counter[date] = Counter()
+        for source, file, day, rows, _ in operations.file_days(self.warehouse):
+            if (source, file) not in files:
+                continue
+            by_day[day].append((source, file))
+            days_of[source].add(day)
+            rows_by_day[day] += rows
+        published = operations.published_days(self.warehouse)
+        waived = operations.waivers(self.warehouse)
+        allowed_empty, missing = self._gaps(days_of)
+        to_make: dict[date, str] = {}
+        blocked: dict[date, str] = {}
+        for day in sorted(set(by_day) | allowed_empty):
+            wanted = self._signature([files[key] for key in by_day.get(day, [])])
+            if published.get(day) == wanted or day in waived:
+                continue
+            unreadable = [file for file in by_day.get(day, []) if files[file].state == "refused"]
+            lost = [file for file in by_day.get(day, []) if file in gone]
+            if unreadable:
+                blocked[day] = f"{Path(unreadable[0][1]).name} touches this day and is refused"
+            elif lost:
+                blocked[day] = f"{Path(lost[0][1]).name} touches this day and is gone; deliver it again"
+            else:
+                to_make[day] = wanted
+        return DayPlan(
+            to_make=to_make,
+            blocked=blocked,
+            missing=tuple(sorted(missing - set(waived))),
+            refused_files=tuple(file for file in refused if file.nominal_day is None or file.nominal_day not in waived),
+            new_columns=new_columns,
+            watermarks=self._watermarks(days_of, allowed_empty, published, waived),
+            rows_by_day=dict(rows_by_day),
+        )
+
+    def _gaps(self, days_of: Mapping[str, set[date]]) -> tuple[set[date], set[date]]:
+        """Days without rows inside the sources: those that may be empty and those that are missing."""
+        empty: set[date] = set()
+        missing: set[date] = set()
+        touched = {day for days in days_of.values() for day in days}
+        for name, days in days_of.items():
+            gaps = set(_calendar(min(days), max(days))) - days
+            if self.sources[name].empty_days == "allow":
+                empty |= gaps - touched
+            else:
+                missing |= gaps
+        return empty, missing
+
+    def _signature(self, files: Sequence[KnownFile]) -> str:
+        if not files:
+            return EMPTY_DAY
+        parts = sorted(f"{file.content_hash}:{file.mapping_hash}" for file in files)
+        return sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+    def _watermarks(
+        self,
+        days_of: Mapping[str, set[date]],
+        allowed_empty: set[date],
+        published: Mapping[date, str],
+        waived: Mapping[date, str],
+    ) -> dict[str, datetime]:
+        marks: dict[str, datetime] = {}
+        for name, days in days_of.items():
+            may_be_empty = self.sources[name].empty_days == "allow"
+            mark = min(days)
+            while mark <= max(days):
+                is_whole = mark in published and (mark in days or may_be_empty or mark in allowed_empty)
+                if not is_whole and mark not in waived:
+                    break
+                mark += timedelta(days=1)
+            marks[name] = datetime.combine(mark, time())
+        return marks
+
+    # --- making ----------------------------------------------------------------------------------------------------
+
+    def make(
+        self,
+        plan: DayPlan,
+        audit: Audit,
+        only: Iterable[date] | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> DayOutcome:
+        """Makes the days of `plan` (or `only` those), publishes the good ones, and says which were refused and why."""
+        wanted = sorted(set(plan.to_make) if only is None else set(plan.to_make) & set(only))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        outcome = DayOutcome()
+        batches = _day_batches(wanted, plan.rows_by_day) or [[]]
+        missing = list(plan.missing)
+        done = 0
+        for number, days in enumerate(batches):
+            is_last = number == len(batches) - 1
+            gaps = [day for day in missing if is_last or (days and day <= days[-1])]
+            missing = [day for day in missing if day not in gaps]
+            self._make_batch(days, gaps, plan, audit, outcome)
+            done += len(days)
+            if progress is not None:
+                progress(done, len(wanted))
+        self.show()
+        return outcome
+
+    def _make_batch(
+        self,
+        days: Sequence[date],
+        missing: Sequence[date],
+        plan: DayPlan,
+        audit: Audit,
+        outcome: DayOutcome,
+    ) -> None:
+        files = self._files_of(days)
+        self._attach_files(files)
+        expected = [(day, False, plan.rows_by_day.get(day, 0)) for day in days] + [(day, True, 0) for day in missing]
+        columns = {"day": "DATE", "is_missing": "BOOLEAN", "delivered_rows": "BIGINT"}
+        self.warehouse.attach("run", {"days": Relation(columns, sorted(expected))})
+        paths: dict[str, list[Path]] = defaultdict(list)
+        for file in files:
+            paths[file.source].append(Path(file.file))
+        rows = self._rows(paths)
+        run_days = exp.table_("days", db="main", catalog="run")
+        of_days = exp.select("*").from_(rows.subquery("made")).where(exp.column("day").isin(query=exp.select("day").from_(run_days)))
+        self.warehouse.connection.begin()
+        try:
+            self.warehouse.execute(exp.Create(this=staged(self.table), kind="TABLE", expression=of_days))
+            results = audit(self.table, staged(self.table))
+            outcome.results.append(results)
+            for day, names in _refused_days(results, days).items():
+                outcome.refused[day] = names
+            good = [day for day in days if day not in outcome.refused]
+            counts = self._write(good)
+        finally:
+            # nothing of the staged rows is kept: the day files are the table
+            self.warehouse.connection.rollback()
+        for day in good:
+            temporary = self._temporary(day)
+            if temporary.exists():
+                temporary.replace(self.folder / f"{day}.parquet")
+        operations.record_days(
+            self.warehouse,
+            [(day, plan.to_make[day], *counts.get(day, (0, 0))) for day in good],
+            self.run_id,
+            self.now,
+        )
+        outcome.made |= {day: counts.get(day, (0, 0)) for day in good}
+
+    def _write(self, days: Sequence[date]) -> dict[date, tuple[int, int]]:
+        """Writes each day beside its place and returns its accepted and refused rows."""
+        counted = exp.select(
+            "day", exp.Count(this=exp.Star()), exp.Count(this=exp.column("refusal_reason"))
+        ).from_(staged(self.table)).group_by("day")  # fmt: skip
+        counts = {day: (total - refused, refused) for day, total, refused in self.warehouse.rows(counted)}
+        columns = [exp.column(column.name) for column in self.table.columns]
+        order = [exp.column(name) for name in self.table.order]
+        for day in days:
+            if day not in counts:
+                continue
+            of_day = (
+                exp.select(*columns)
+                .from_(staged(self.table))
+                .where(exp.column("day").eq(exp.cast(exp.Literal.string(day.isoformat()), "DATE")))
+                .order_by(*order)
+            )
+            relation = self.warehouse.connection.sql(of_day.sql(dialect=DIALECT))
+            relation.write_parquet(str(self._temporary(day)), compression="zstd")
+        return counts
+
+    def _temporary(self, day: date) -> Path:
+        return self.folder / f".{day}.parquet.tmp"
+
+    def _files_of(self, days: Sequence[date]) -> list[KnownFile]:
+        wanted = set(days)
+        keys = {(source, file) for source, file, day, _, _ in operations.file_days(self.warehouse) if day in wanted}
+        return [
+            record
+            for name in self.sources
+            for file, record in operations.known_files(self.warehouse, name).items()
+            if (name, file) in keys
+        ]
+
+    def _attach_files(self, files: Sequence[KnownFile]) -> None:
+        columns = {
+            "source": "VARCHAR",
+            "file": "VARCHAR",
+            "arrived_at": "TIMESTAMP",
+            "home_day": "DATE",
+            "starts_at": "TIMESTAMP",
+        }
+        rows = []
+        for file in files:
+            starts_on = self.sources[file.source].starts_on
+            starts_at = datetime.combine(starts_on, time()) if starts_on is not None else None
+            rows.append((file.source, file.file, file.modified_at, file.home_day, starts_at))
+        self.warehouse.attach("run", {"files": Relation(columns, rows)})
+
+    def _rows(self, paths: Mapping[str, Sequence[Path]], *, keep_repeated: bool = False) -> exp.Query:
+        """The rows of raw_events that the given files of each source make, refused ones with their reason."""
+        parts = [rows_of(self.sources[name], files) for name, files in sorted(paths.items()) if files]
+        mapped = parts[0] if parts else empty_rows(EVENT_COLUMNS)
+        for part in parts[1:]:
+            mapped = exp.union(mapped, part, distinct=False)
+        select = self.warehouse.runnable(self.table, {"source.events": mapped})
+        if keep_repeated:
+            # to know which files touch a day, a repeated delivery counts for each file that brought it
+            select.set("where", None)
+        if not self.quarantine:
+            return select
+        company = exp.Case()
+        for rule in self.quarantine:
+            company = company.when(exp.condition(rule.where, dialect=DIALECT), exp.Literal.string(rule.name))
+        columns: list[exp.Expr] = [
+            exp.column(column.name) for column in self.table.columns if column.name != "refusal_reason"
+        ]
+        reason = exp.func("coalesce", exp.column("refusal_reason"), company)
+        return exp.select(*columns, exp.alias_(reason, "refusal_reason")).from_(select.subquery("ruled"))
+
+    # --- reading ---------------------------------------------------------------------------------------------------
+
+    def show(self) -> None:
+        """Makes the two views of the day files: accepted rows as `raw.raw_events`, refused ones as `operations.quarantine`."""
+        show_days(self.warehouse)
+
+
+def show_days(warehouse: Warehouse) -> None:
+    """Makes the views `raw.raw_events` and `operations.quarantine` over the published day files."""
+    folder = warehouse.folder / "raw_events"
+    folder.mkdir(parents=True, exist_ok=True)
+    table = warehouse.tables["raw_events"]
+    placeholder = folder / _NO_DAY_FILE
+    if not placeholder.exists():
+        nothing = empty_rows({column.name: column.type for column in table.columns})
+        warehouse.connection.sql(nothing.sql(dialect=DIALECT)).write_parquet(str(placeholder))
+    everything = exp.func("read_parquet", exp.Literal.string(str(folder / "*.parquet")))
+    is_refused = exp.column("refusal_reason").is_(exp.null())
+    for name, condition in (("raw.raw_events", is_refused), ("operations.quarantine", is_refused.not_())):
+        select = exp.select("*").from_(everything.copy()).where(condition)
+        warehouse.execute(exp.Create(this=exp.to_table(name), kind="VIEW", replace=True, expression=select))
+
+
+def accepted_rows(warehouse: Warehouse, days: Sequence[date]) -> exp.Query:
+    """A query of the accepted rows of the given published days."""
+    folder = warehouse.folder / "raw_events"
+    paths = [folder / f"{day}.parquet" for day in days]
+    present = [path for path in paths if path.exists()] or [folder / _NO_DAY_FILE]
+    files = exp.Array(expressions=[exp.Literal.string(str(path)) for path in present])
+    reader = exp.func("read_parquet", files)
+    return exp.select("*").from_(reader).where(exp.column("refusal_reason").is_(exp.null()))
+
+
+def nominal_day(path: Path) -> date | None:
+    """The day that a file's name tells, None when it tells none."""
+    match = _DAY_IN_NAME.search(path.name)
+    try:
+        return date(*(int(part) for part in match.groups())) if match else None
+    except ValueError:
+        return None
+
+
+def _refused_days(results: Sequence[Judged], days: Sequence[date]) -> dict[date, list[str]]:
+    refused: dict[date, list[str]] = defaultdict(list)
+    for result in results:
+        if result.passed or not result.is_blocking:
+            continue
+        name = str(getattr(getattr(result, "rule", None), "name", "a rule"))
+        failing = {group["day"] for group in result.groups} if result.group_by == "day" else set(days)
+        for day in days:
+            if day in failing or str(day) in failing:
+                refused[day].append(name)
+    return refused
+
+
+def _batched(files: Sequence[KnownFile], rows: int) -> list[list[KnownFile]]:
+    batches: list[list[KnownFile]] = []
+    size = rows
+    for file in files:
+        if size >= rows or len(batches[-1]) >= 128:  # noqa: PLR2004 - a query over more files plans slowly
+            batches.append([])
+            size = 0
+        batches[-1].append(file)
+        size += file.rows
+    return batches
+
+
+def _day_batches(days: Sequence[date], rows_by_day: Mapping[date, int]) -> list[list[date]]:
+    batches: list[list[date]] = []
+    size = BATCH_ROWS
+    for day in days:
+        if size >= BATCH_ROWS:
+            batches.append([])
+            size = 0
+        batches[-1].append(day)
+        size += rows_by_day.get(day, 0)
+    return batches
+
+
+def _calendar(first: date, last: date) -> list[date]:
+    return [first + timedelta(days=number) for number in range((last - first).days + 1)]

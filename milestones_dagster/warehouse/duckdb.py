@@ -1,0 +1,174 @@
+"""The embedded warehouse: one DuckDB connection, the config and run relations beside it, and SELECTs made runnable on it.
+
+Put here what is DuckDB's own: attaching, naming, staging. Keep out when a table is made and whether it may be published
+(`publish.py`), and where days come from (`days.py`).
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import duckdb
+from sqlglot import exp
+
+from milestones_dagster.warehouse.table import SCHEMAS, Table, relation_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pandas as pd
+
+DIALECT = "duckdb"
+RESERVED_NAMES = frozenset({*SCHEMAS, "operations", "journeys", "feedback", "config", "run", "source"})
+
+
+class RelationLike(Protocol):
+    """Rows to be read by SQL: column names with DuckDB types, and tuples."""
+
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """DuckDB type by column name, in order."""
+
+    @property
+    def rows(self) -> Sequence[tuple[Any, ...]]:
+        """The rows, in the order of the columns."""
+
+
+class Warehouse:
+    """An open DuckDB warehouse.
+
+    Args:
+        connection: Open connection to the warehouse's file; the caller closes it.
+        folder: Folder of the warehouse's day files.
+        tables: All declared tables by name.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path, tables: Mapping[str, Table]) -> None:
+        self.connection = connection
+        self.folder = folder
+        self.tables = tables
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET enable_progress_bar = false")
+        for schema in (*SCHEMAS, "operations"):
+            self.execute(exp.Create(this=exp.to_identifier(schema, quoted=True), kind="SCHEMA", exists=True))
+
+    def execute(self, statement: exp.Expr | str, parameters: Sequence[object] | None = None) -> duckdb.DuckDBPyConnection:
+        """Runs one statement, given as text of ours or as an expression."""
+        text = statement if isinstance(statement, str) else statement.sql(dialect=DIALECT)
+        return self.connection.execute(text, parameters) if parameters is not None else self.connection.execute(text)
+
+    def rows(self, statement: exp.Expr | str, parameters: Sequence[object] | None = None) -> list[tuple[Any, ...]]:
+        """All rows of one query."""
+        return self.execute(statement, parameters).fetchall()
+
+    def scalar(self, statement: exp.Expr | str, parameters: Sequence[object] | None = None) -> Any:
+        """First value of the first row, None without a row."""
+        row = self.execute(statement, parameters).fetchone()
+        return None if row is None else row[0]
+
+    def frame(self, table: str) -> "pd.DataFrame":
+        """The published rows of a table in its declared order."""
+        declared = self.tables[table]
+        select = exp.select("*").from_(published(declared)).order_by(*(exp.column(name) for name in declared.order))
+        return self.execute(select).df()
+
+    def attach(self, catalogue: str, relations: Mapping[str, RelationLike]) -> None:
+        """Puts `relations` into the in-memory catalogue `config` or `run`, replacing what it held.
+
+        It must be called outside a transaction: DuckDB writes to one database in a transaction.
+        """
+        attached = {row[0] for row in self.rows("SELECT database_name FROM duckdb_databases()")}
+        if catalogue not in attached:
+            self.execute(exp.Attach(this=exp.alias_(exp.Literal.string(":memory:"), catalogue)))
+        for name, relation in relations.items():
+            target = exp.table_(name, db="main", catalog=catalogue, quoted=True)
+            columns = [
+                exp.ColumnDef(this=exp.to_identifier(column, quoted=True), kind=exp.DataType.build(kind, dialect=DIALECT))
+                for column, kind in relation.columns.items()
+            ]
+            self.execute(exp.Create(this=exp.Schema(this=target, expressions=columns), kind="TABLE", replace=True))
+            if relation.rows:
+                marks = exp.Tuple(expressions=[exp.Placeholder() for _ in relation.columns])
+                insert = exp.insert(exp.Values(expressions=[marks]), target)
+                self.connection.executemany(insert.sql(dialect=DIALECT), [list(row) for row in relation.rows])
+
+    def exists(self, table: exp.Table) -> bool:
+        """Whether a table or view of that schema and name is there."""
+        found = self.scalar(
+            "SELECT count(*) FROM duckdb_tables() WHERE database_name = current_database() AND schema_name = ? AND table_name = ?",
+            [table.db, table.name],
+        )
+        return bool(found)
+
+    def runnable(self, table: Table, replacements: Mapping[str, exp.Query] | None = None) -> exp.Query:
+        """The table's SELECT with every relation named so that this warehouse finds it.
+
+        Args:
+            table: The declaration.
+            replacements: Query to read in the place of a relation, by its name as written (`raw_events`, `source.events`).
+        """
+        replacements = replacements or {}
+        select = table.select.copy()
+        for node in list(select.find_all(exp.Table)):
+            written = f"{node.db}.{node.name}" if node.db else node.name
+            if written in replacements:
+                alias = node.alias or node.name
+                node.replace(exp.Subquery(this=replacements[written].copy(), alias=exp.TableAlias(this=exp.to_identifier(alias))))
+                continue
+            relation = relation_of(node)
+            if relation is None or (relation.kind == "table" and relation.name not in self.tables):
+                continue  # a CTE of the SELECT itself
+            schema, catalogue = ("main", relation.kind) if relation.kind != "table" else (self.tables[relation.name].schema, None)
+            named = exp.table_(relation.name, db=schema, catalog=catalogue, quoted=True)
+            node.replace(exp.alias_(named, node.alias, table=True) if node.alias else named)
+        return select
+
+    @contextmanager
+    def transaction(self) -> "Iterator[None]":
+        """One transaction: committed when the block ends, rolled back when it raises."""
+        self.connection.begin()
+        try:
+            yield
+        except BaseException:
+            self.connection.rollback()
+            raise
+        self.connection.commit()
+
+
+def published(table: Table) -> exp.Table:
+    """The name of a table's published rows."""
+    return exp.table_(table.name, db=table.schema, quoted=True)
+
+
+def staged(table: Table) -> exp.Table:
+    """The name of a table's rows that are not yet audited."""
+    return exp.table_(f"{table.name}__staged", db=table.schema, quoted=True)
+
+
+def empty_rows(columns: Mapping[str, str]) -> exp.Query:
+    """A query of the given columns (DuckDB type by name) without a row."""
+    nulls = [exp.alias_(exp.cast(exp.null(), kind, dialect=DIALECT), name, quoted=True) for name, kind in columns.items()]
+    return exp.select(*nulls).where(exp.false())
+
+
+def pivoted(select: exp.Query, keys: Sequence[str], features: Sequence[tuple[str, bool]]) -> exp.Query:
+    """`select`'s (feature, value) pairs as one column per feature.
+
+    Args:
+        select: Query with the `keys`, `feature` and `value`.
+        keys: Columns that stay.
+        features: Name of each feature and whether no row means 0 (an event that did not happen) rather than unknown.
+    """
+    feature, value = exp.column("feature"), exp.column("value")
+    columns: list[exp.Expr] = [exp.column(key) for key in keys]
+    for name, is_zero_when_absent in features:
+        here = feature.eq(exp.Literal.string(name))
+        largest: exp.Expr = exp.Max(this=exp.Case().when(here, value))
+        if is_zero_when_absent:
+            count = exp.Count(this=exp.Case().when(here, exp.Literal.number(1)))
+            largest = exp.Case().when(count.eq(0), exp.cast(exp.Literal.number(0), "DOUBLE")).else_(largest)
+        columns.append(exp.alias_(largest, name, quoted=True))
+    return exp.select(*columns).from_(select.subquery("long")).group_by(*(exp.column(key) for key in keys))
+
+

@@ -1,0 +1,225 @@
+"""The `operations` tables: what was loaded, published and waived, by which run and when.
+
+Put here every read and write of those tables. Run ids and clock times live here alone, so that published tables are the same rows
+whoever makes them.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from milestones_dagster.warehouse.duckdb import Warehouse
+
+_TABLES = (
+    """CREATE TABLE IF NOT EXISTS operations.source_files (
+        source VARCHAR NOT NULL, file VARCHAR NOT NULL, size_bytes BIGINT, modified_at TIMESTAMP, content_hash VARCHAR,
+        mapping_hash VARCHAR, rows BIGINT, refused_rows BIGINT, home_day DATE, state VARCHAR NOT NULL, reason VARCHAR,
+        columns VARCHAR, run_id VARCHAR, seen_at TIMESTAMP)""",
+    """CREATE TABLE IF NOT EXISTS operations.source_file_days (
+        source VARCHAR NOT NULL, file VARCHAR NOT NULL, day DATE NOT NULL, rows BIGINT, refused_rows BIGINT)""",
+    """CREATE TABLE IF NOT EXISTS operations.days (
+        day DATE NOT NULL, signature VARCHAR NOT NULL, rows BIGINT, refused_rows BIGINT, run_id VARCHAR, published_at TIMESTAMP)""",
+    """CREATE TABLE IF NOT EXISTS operations.publications (
+        table_name VARCHAR NOT NULL, signature VARCHAR NOT NULL, as_of TIMESTAMP, fingerprint VARCHAR, code_hash VARCHAR,
+        row_count BIGINT, run_id VARCHAR, published_at TIMESTAMP)""",
+    """CREATE TABLE IF NOT EXISTS operations.publication_days (
+        table_name VARCHAR NOT NULL, day DATE NOT NULL, signature VARCHAR NOT NULL)""",
+    """CREATE TABLE IF NOT EXISTS operations.waivers (
+        day DATE NOT NULL, reason VARCHAR NOT NULL, waived_at TIMESTAMP)""",
+    """CREATE TABLE IF NOT EXISTS operations.framework_versions (
+        fingerprint VARCHAR NOT NULL, definitions VARCHAR NOT NULL, first_as_of TIMESTAMP, run_id VARCHAR, published_at TIMESTAMP)""",
+    """CREATE TABLE IF NOT EXISTS operations.snapshot_files (
+        source VARCHAR NOT NULL, content_hash VARCHAR NOT NULL, columns VARCHAR, extracted_at TIMESTAMP, run_id VARCHAR,
+        published_at TIMESTAMP)""",
+)
+
+
+@dataclass(frozen=True)
+class KnownFile:
+    """One row of `operations.source_files`: a file of an event source as it was last seen."""
+
+    source: str
+    file: str
+    size_bytes: int
+    modified_at: datetime
+    content_hash: str
+    mapping_hash: str
+    rows: int
+    refused_rows: int
+    home_day: date | None
+    state: str
+    reason: str | None
+    columns: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What a table was last made from."""
+
+    table: str
+    signature: str
+    as_of: datetime | None
+    fingerprint: str
+    code_hash: str
+    row_count: int
+
+
+def prepare(warehouse: Warehouse) -> None:
+    """Makes the operations tables where they are missing."""
+    for statement in _TABLES:
+        warehouse.execute(statement)
+
+
+def known_files(warehouse: Warehouse, source: str) -> dict[str, KnownFile]:
+    """All files of an event source that were ever seen, by path."""
+    rows = warehouse.rows(
+        """SELECT source, file, size_bytes, modified_at, content_hash, mapping_hash, rows, refused_rows, home_day, state, reason,
+           columns FROM operations.source_files WHERE source = ? ORDER BY file""",
+        [source],
+    )
+    return {row[1]: KnownFile(*row[:11], columns=json.loads(row[11] or "{}")) for row in rows}
+
+
+def file_days(warehouse: Warehouse) -> list[tuple[str, str, date, int, int]]:
+    """Source, file, day, rows and refused rows of every file and day that it touches."""
+    return warehouse.rows(
+        "SELECT source, file, day, rows, refused_rows FROM operations.source_file_days ORDER BY day, source, file",
+    )
+
+
+def remember_file(
+    warehouse: Warehouse,
+    file: KnownFile,
+    days: Mapping[date, tuple[int, int]] | None,
+    run_id: str,
+    now: datetime,
+) -> None:
+    """Records a file as last seen; `days` (rows, refused rows by day) replaces what was known of its days, None keeps it."""
+    with warehouse.transaction():
+        warehouse.execute("DELETE FROM operations.source_files WHERE source = ? AND file = ?", [file.source, file.file])
+        warehouse.execute(
+            "INSERT INTO operations.source_files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                file.source, file.file, file.size_bytes, file.modified_at, file.content_hash, file.mapping_hash, file.rows,
+                file.refused_rows, file.home_day, file.state, file.reason, json.dumps(file.columns), run_id, now,
+            ],
+        )  # fmt: skip
+        if days is not None:
+            warehouse.execute("DELETE FROM operations.source_file_days WHERE source = ? AND file = ?", [file.source, file.file])
+            for day, (rows, refused) in sorted(days.items()):
+                warehouse.execute(
+                    "INSERT INTO operations.source_file_days VALUES (?, ?, ?, ?, ?)",
+                    [file.source, file.file, day, rows, refused],
+                )
+
+
+def published_days(warehouse: Warehouse) -> dict[date, str]:
+    """Signature of every published day of raw_events."""
+    return dict(warehouse.rows("SELECT day, signature FROM operations.days ORDER BY day"))
+
+
+def record_days(
+    warehouse: Warehouse,
+    days: Iterable[tuple[date, str, int, int]],
+    run_id: str,
+    now: datetime,
+) -> None:
+    """Records published days: day, signature, accepted rows, refused rows."""
+    rows = [[day, signature, accepted, refused, run_id, now] for day, signature, accepted, refused in days]
+    if not rows:
+        return
+    with warehouse.transaction():
+        warehouse.connection.executemany("DELETE FROM operations.days WHERE day = ?", [[row[0]] for row in rows])
+        warehouse.connection.executemany("INSERT INTO operations.days VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+
+def waivers(warehouse: Warehouse) -> dict[date, str]:
+    """Reason of every waived day."""
+    return dict(warehouse.rows("SELECT day, reason FROM operations.waivers ORDER BY day"))
+
+
+def waive(warehouse: Warehouse, day: date, reason: str, now: datetime) -> None:
+    """Waives a day: the watermark passes it although it is not published."""
+    with warehouse.transaction():
+        warehouse.execute("DELETE FROM operations.waivers WHERE day = ?", [day])
+        warehouse.execute("INSERT INTO operations.waivers VALUES (?, ?, ?)", [day, reason, now])
+
+
+def publications(warehouse: Warehouse) -> dict[str, Publication]:
+    """What every published table was made from, by table."""
+    rows = warehouse.rows(
+        "SELECT table_name, signature, as_of, fingerprint, code_hash, row_count FROM operations.publications",
+    )
+    return {row[0]: Publication(*row) for row in rows}
+
+
+def record_publication(warehouse: Warehouse, publication: Publication, run_id: str, now: datetime) -> None:
+    """Records a publication inside the transaction that publishes its rows."""
+    warehouse.execute("DELETE FROM operations.publications WHERE table_name = ?", [publication.table])
+    warehouse.execute(
+        "INSERT INTO operations.publications VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            publication.table, publication.signature, publication.as_of, publication.fingerprint, publication.code_hash,
+            publication.row_count, run_id, now,
+        ],
+    )  # fmt: skip
+
+
+def publication_days(warehouse: Warehouse, table: str) -> dict[date, str]:
+    """Signature of every day that a table by day holds."""
+    return dict(warehouse.rows("SELECT day, signature FROM operations.publication_days WHERE table_name = ?", [table]))
+
+
+def record_publication_days(warehouse: Warehouse, table: str, days: Mapping[date, str]) -> None:
+    """Records the days that a table by day holds now, inside the transaction that publishes their rows."""
+    rows = [[table, day, signature] for day, signature in sorted(days.items())]
+    if not rows:
+        return
+    warehouse.connection.executemany(
+        "DELETE FROM operations.publication_days WHERE table_name = ? AND day = ?", [row[:2] for row in rows]
+    )
+    warehouse.connection.executemany("INSERT INTO operations.publication_days VALUES (?, ?, ?)", rows)
+
+
+def record_framework(
+    warehouse: Warehouse,
+    fingerprint: str,
+    definitions: Mapping[str, object],
+    as_of: datetime | None,
+    run_id: str,
+    now: datetime,
+) -> None:
+    """Records the definitions in force under their fingerprint, once."""
+    if warehouse.scalar("SELECT count(*) FROM operations.framework_versions WHERE fingerprint = ?", [fingerprint]):
+        return
+    warehouse.execute(
+        "INSERT INTO operations.framework_versions VALUES (?, ?, ?, ?, ?)",
+        [fingerprint, json.dumps(definitions, sort_keys=True, default=str), as_of, run_id, now],
+    )
+
+
+def snapshot_columns(warehouse: Warehouse, source: str) -> dict[str, str] | None:
+    """Columns and types of the last accepted extract of a snapshot source, None before the first."""
+    text = warehouse.scalar(
+        "SELECT columns FROM operations.snapshot_files WHERE source = ? ORDER BY published_at DESC LIMIT 1",
+        [source],
+    )
+    return None if text is None else json.loads(text)
+
+
+def record_snapshot(
+    warehouse: Warehouse,
+    source: str,
+    content_hash: str,
+    columns: Mapping[str, str],
+    extracted_at: datetime,
+    run_id: str,
+    now: datetime,
+) -> None:
+    """Records an accepted extract of a snapshot source, inside the transaction that publishes its rows."""
+    warehouse.execute("DELETE FROM operations.snapshot_files WHERE source = ? AND content_hash = ?", [source, content_hash])
+    warehouse.execute(
+        "INSERT INTO operations.snapshot_files VALUES (?, ?, ?, ?, ?, ?)",
+        [source, content_hash, json.dumps(dict(columns)), extracted_at, run_id, now],
+    )

@@ -1,0 +1,279 @@
+"""Declaration of a table: what one `.sql` file says of itself, and the relations that it reads.
+
+Put here how a `.sql` file is read: header, columns, key, the dialect's limits, the names behind `FROM`. Keep out running it
+(`duckdb.py`) and publishing it (`publish.py`): this module opens no connection, so the code server can import it cheaply.
+
+A file is a YAML header in a block comment, then one `SELECT` in the house dialect::
+
+    /*
+    about: What one row of the table tells.
+    grain: one row per account
+    key: [account_id]
+    columns:
+      account_id: VARCHAR NOT NULL -- The account's own identifier.
+      wait_days: DOUBLE [days] -- Days of waiting; NULL while it goes on.
+    */
+    SELECT ...
+"""
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+
+import sqlglot
+import yaml
+from sqlglot import exp
+from sqlglot.errors import ParseError
+from sqlglot.optimizer.scope import traverse_scope
+
+from milestones_dagster.warehouse.dialect import refuse_foreign_words
+
+SQL_ROOT = Path(__file__).resolve().parent.parent / "sql"
+SCHEMAS = ("raw", "staging", "milestones", "evidence")
+SOURCES = ("events", "accounts", "users", "subscriptions")
+RUN_RELATIONS = ("observation", "months", "days", "files", "notes", "sources")
+
+_HEADER = re.compile(r"\A\s*/\*(?P<header>.*?)\*/(?P<body>.*)\Z", re.DOTALL)
+_COLUMN = re.compile(
+    r"\A(?P<type>[A-Z][A-Z0-9_]*(?:\[\])?)(?P<required> NOT NULL)?(?: \[(?P<unit>[^\]]+)\])? -- (?P<about>.+)\Z",
+    re.DOTALL,
+)
+_KNOWN_HEADER_KEYS = {"about", "grain", "key", "columns", "by", "keeps", "then", "also", "pivot", "order"}
+
+
+class TableError(Exception):
+    """A `.sql` file that cannot be accepted: the sentence names file, place, what was found and what would be right."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One declared column: `type` is DuckDB's name, `unit` and `about` are for people."""
+
+    name: str
+    type: str
+    is_nullable: bool
+    unit: str | None
+    about: str
+
+
+@dataclass(frozen=True)
+class Relation:
+    """One relation behind a `FROM`: `kind` is `table`, `config`, `run` or `source`."""
+
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """The declaration of one table.
+
+    `by` is `day` for a table that is replaced by UTC days and else None; `then` names a function `evidence.<module>.<name>`
+    that turns the SELECT's frame (and the tables of `also`) into the table; `keeps` says that the SELECT reads the table's
+    own published rows; `pivot` says that the SELECT's (feature, value) pairs become one column per configured feature.
+    """
+
+    name: str
+    schema: str
+    path: Path
+    about: str
+    grain: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+    select_text: str
+    by: str | None = None
+    keeps: bool = False
+    then: str | None = None
+    also: tuple[str, ...] = ()
+    pivot: bool = False
+    order: tuple[str, ...] = ()
+    relations: tuple[Relation, ...] = field(default=())
+
+    @cached_property
+    def select(self) -> exp.Query:
+        """The parsed SELECT; callers copy it before they change it."""
+        return _parse(self.path, self.select_text)
+
+    @property
+    def dependencies(self) -> tuple[str, ...]:
+        """Names of the tables of ours that must be made before this one, sorted."""
+        names = {relation.name for relation in self.relations if relation.kind == "table"} | set(self.also)
+        if any(relation.kind == "run" for relation in self.relations):
+            # the as-of time of a run is settled by the days that are published
+            names.add("raw_events")
+        return tuple(sorted(names - {self.name}))
+
+    @property
+    def config_relations(self) -> tuple[str, ...]:
+        """Names of the `config` relations that the SELECT reads, sorted."""
+        return tuple(sorted({relation.name for relation in self.relations if relation.kind == "config"}))
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the declared sources that the SELECT reads, sorted."""
+        return tuple(sorted({relation.name for relation in self.relations if relation.kind == "source"}))
+
+    @property
+    def suite_path(self) -> Path | None:
+        """The product's own invariants beside the `.sql`, when there are any."""
+        path = self.path.with_suffix(".yaml")
+        return path if path.exists() else None
+
+    def with_features(self, features: Sequence[tuple[str, str]]) -> "Table":
+        """The declaration with one DOUBLE column per feature (name, title) where the table pivots, else itself."""
+        if not self.pivot:
+            return self
+        added = tuple(Column(name, "DOUBLE", is_nullable=True, unit=None, about=title) for name, title in features)
+        return replace(self, columns=self.columns + added)
+
+    @property
+    def code_hash(self) -> str:
+        """Hash of what the table means: the normalised SELECT and the source of its `then:` function's module."""
+        digest = sha256(self.select.sql(dialect="duckdb", comments=False).encode())
+        if self.then is not None:
+            module = SQL_ROOT.parent.joinpath(*self.then.split(".")[:-1]).with_suffix(".py")
+            digest.update(module.read_bytes())
+        return digest.hexdigest()[:16]
+
+
+def load_tables(root: Path = SQL_ROOT, *, config_relations: Iterable[str] = ()) -> dict[str, Table]:
+    """All tables below `root` in the order in which they can be made (dependencies first, then by name).
+
+    Raises:
+        TableError: a header, a column, a word outside the dialect, an unknown relation or a circle of tables.
+    """
+    tables = [_read(path) for schema in SCHEMAS for path in sorted((root / schema).glob("*.sql"))]
+    by_name = {table.name: table for table in tables}
+    if len(by_name) != len(tables):
+        twice = sorted({table.name for table in tables if sum(other.name == table.name for other in tables) > 1})
+        raise TableError(f"{root}: two files declare the table {twice[0]}; a table's name is its file's name, once")
+    known_config = tuple(config_relations)
+    resolved = {table.name: _with_relations(table, by_name, known_config) for table in tables}
+    return _in_order(resolved)
+
+
+def relation_of(node: exp.Table) -> Relation | None:
+    """The relation that a parsed table name means, None when its prefix is none of ours."""
+    prefix = node.db
+    if not prefix:
+        return Relation("table", node.name)
+    if prefix in {"config", "run", "source"}:
+        return Relation(prefix, node.name)
+    if prefix in SCHEMAS:
+        return Relation("table", node.name)
+    return None
+
+
+def _read(path: Path) -> Table:
+    text = path.read_text(encoding="utf-8")
+    match = _HEADER.match(text)
+    if match is None:
+        raise TableError(f"{path}: no header; a table's file begins with a /* … */ block that declares it")
+    try:
+        header = yaml.safe_load(match["header"])
+    except yaml.YAMLError as error:
+        raise TableError(f"{path}: the header is not YAML: {error}") from error
+    unknown = sorted(set(header) - _KNOWN_HEADER_KEYS)
+    if unknown:
+        close = difflib.get_close_matches(unknown[0], _KNOWN_HEADER_KEYS)
+        raise TableError(f"{path}: header key {unknown[0]!r} is unknown; closest: {', '.join(close) or 'none'}")
+    missing = sorted({"about", "grain", "key", "columns"} - set(header))
+    if missing:
+        raise TableError(f"{path}: the header has no {missing[0]!r}")
+    columns = tuple(_column(path, name, declared) for name, declared in header["columns"].items())
+    names = {column.name for column in columns}
+    for name in header["key"]:
+        if name not in names:
+            raise TableError(f"{path}: key column {name!r} is not among the declared columns")
+    return Table(
+        name=path.stem,
+        schema=path.parent.name,
+        path=path,
+        about=" ".join(header["about"].split()),
+        grain=header["grain"],
+        key=tuple(header["key"]),
+        columns=columns,
+        select_text=match["body"].strip().rstrip(";"),
+        by=header.get("by"),
+        keeps=bool(header.get("keeps", False)),
+        then=header.get("then"),
+        also=tuple(header.get("also", ())),
+        pivot=bool(header.get("pivot", False)),
+        order=tuple(header.get("order", header["key"])),
+    )
+
+
+def _column(path: Path, name: str, declared: object) -> Column:
+    match = _COLUMN.match(str(declared))
+    if match is None:
+        raise TableError(
+            f"{path}: column {name}: found {declared!r}, expected `TYPE [NOT NULL] [[unit]] -- what it means`",
+        )
+    return Column(name, match["type"], match["required"] is None, match["unit"], " ".join(match["about"].split()))
+
+
+def _parse(path: Path, text: str) -> exp.Query:
+    try:
+        statements = sqlglot.parse(text, dialect="duckdb")
+    except ParseError as error:
+        raise TableError(f"{path}: {error}") from error
+    if len(statements) != 1 or not isinstance(statements[0], exp.Query):
+        raise TableError(f"{path}: expected one SELECT, found {len(statements)} statement(s)")
+    return statements[0]
+
+
+def _with_relations(table: Table, tables: Mapping[str, Table], config_relations: tuple[str, ...]) -> Table:
+    select = _parse(table.path, table.select_text)
+    refuse_foreign_words(select, table.path, table.select_text)
+    found: list[Relation] = []
+    # a CTE's name is a source of its scope but not an `exp.Table`, so it never becomes a dependency
+    for scope in traverse_scope(select):
+        for node in scope.sources.values():
+            if isinstance(node, exp.Table):
+                found.append(_checked(node, table, tables, config_relations))
+    for name in table.also:
+        if name not in tables:
+            raise TableError(f"{table.path}: `also: {name}` is no table of ours; {_closest(name, tables)}")
+    return replace(table, relations=tuple(dict.fromkeys(found)))
+
+
+def _checked(
+    node: exp.Table,
+    table: Table,
+    tables: Mapping[str, Table],
+    config_relations: tuple[str, ...],
+) -> Relation:
+    relation = relation_of(node)
+    known: Iterable[str]
+    if relation is None:
+        raise TableError(f"{table.path}: {node.sql()}: the prefix {node.db!r} is none of config, run, source")
+    if relation.kind == "table":
+        known = tables
+        if relation.name == table.name and not table.keeps:
+            raise TableError(f"{table.path}: the table reads itself; say `keeps: true` in its header")
+    else:
+        known = {"config": config_relations, "run": RUN_RELATIONS, "source": SOURCES}[relation.kind]
+    if relation.name not in set(known):
+        raise TableError(f"{table.path}: relation {node.sql()} is unknown; {_closest(relation.name, known)}")
+    return relation
+
+
+def _closest(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.4)
+    return f"closest names: {', '.join(close)}" if close else "no name comes close"
+
+
+def _in_order(tables: Mapping[str, Table]) -> dict[str, Table]:
+    ordered: dict[str, Table] = {}
+    waiting = sorted(tables)
+    while waiting:
+        ready = [name for name in waiting if all(before in ordered for before in tables[name].dependencies)]
+        if not ready:
+            raise TableError(f"{SQL_ROOT}: these tables read each other in a circle: {', '.join(waiting)}")
+        ordered |= {name: tables[name] for name in ready}
+        waiting = [name for name in waiting if name not in ordered]
+    return ordered
