@@ -51,7 +51,7 @@ class AttributeFeature(CatalogueFeature):
     @model_validator(mode="after")
     def _text_needs_equals(self) -> Self:
         if self.attribute in {"plan", "segment"} and self.equals is None:
-            raise refusal(f"`equals` beside it, since {self.attribute} is text", found=self.attribute, key="attribute")
+            raise refusal(f"`equals` beside it, since {self.attribute} is text", key="attribute")
         return self
 
 

@@ -75,7 +75,10 @@ class Document:
         return node
 
     def each(self, pattern: str) -> Iterator[tuple[Path, object]]:
-        """Yield every path and value that a pattern such as `setup.steps.*.name` matches; `*` is any item or key."""
+        """Yield every path and value that a pattern such as `setup.steps.*.name` matches.
+
+        `*` is any item or key; a number is the item at that place, from 0.
+        """
         yield from _matches((), self.data, tuple(pattern.split(".")))
 
     def texts(self, pattern: str) -> Iterator[tuple[Path, str]]:
@@ -112,6 +115,9 @@ def _matches(path: Path, value: object, pattern: tuple[str, ...]) -> Iterator[tu
     elif pattern[0] == "*" and isinstance(value, list):
         for index, item in enumerate(value):
             yield from _matches((*path, index), item, pattern[1:])
+    elif isinstance(value, list):
+        if pattern[0].isdecimal() and int(pattern[0]) < len(value):
+            yield from _matches((*path, int(pattern[0])), value[int(pattern[0])], pattern[1:])
     elif isinstance(value, dict):
         for key in list(value) if pattern[0] == "*" else [key for key in (pattern[0],) if key in value]:
             yield from _matches((*path, key), value[key], pattern[1:])

@@ -74,7 +74,7 @@ def shown(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        text = " ".join(value.split())
+        text = " ".join(value.splitlines())
         return repr(text if len(text) <= _SHOWN_LENGTH else text[: _SHOWN_LENGTH - 1] + "…")
     if isinstance(value, dict):
         return "keys below it" if value else "an empty mapping"

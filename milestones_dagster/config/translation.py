@@ -140,7 +140,7 @@ def _number(node: _Node, value: object) -> str:
     if high is not None and high >= _TELLING_BOUND and not is_exceeded:
         high = None
     if low is not None and high is not None:
-        return f"{kind} from {low:g} to {high:g}"
+        return f"{kind} from {low:.12g} to {high:.12g}"
     bounds = [(">", above), ("≥", low), ("<", below), ("≤", high)]
-    said = [f"{sign} {bound:g}" for sign, bound in bounds if bound is not None]
+    said = [f"{sign} {bound:.12g}" for sign, bound in bounds if bound is not None]
     return f"{kind} {' and '.join(said)}" if said else kind

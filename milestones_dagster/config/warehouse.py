@@ -23,7 +23,7 @@ class Warehouse(Model):
 
     engine: Literal["duckdb"] = Field(default="duckdb", description="The engine that holds the tables.")
     path: Text = Field(
-        default="../warehouse/milestones.duckdb", description="The warehouse's file, relative to the config folder."
+        default="../warehouse/warehouse.duckdb", description="The warehouse's file, relative to the config folder."
     )
     memory_limit: ByteSize | None = Field(default=None, description="Most memory the engine takes; default: its own.")
     threads: Integer | None = Field(

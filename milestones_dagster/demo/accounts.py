@@ -1,10 +1,9 @@
-"""Who the accounts are before they do anything: intent, size, plan, terms, inclinations and when they do their setup steps.
+"""Who the accounts are before they do anything: intent, size, plan, terms, inclinations, delays of setup steps.
 
 Put here: what is drawn once per account. Keep out: what happens month after month (`behaviour.py`) and instants of the
 calendar (`billing.py`): times here are days since the account's first paid day.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
@@ -14,13 +13,13 @@ from numpy.typing import NDArray
 from milestones_dagster.demo.vocabulary import COUNTRIES, FAMILIES, HABITS, INDUSTRIES, STEPS
 from milestones_dagster.demo.world import World
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 Booleans = NDArray[np.bool_]
-Integers = NDArray[np.int64]
+Integers = NDArray[np.integer[Any]]
 
 TRIAL_DAYS = 14.0
-LOG_SEATS_MEAN = 0.7
-LOG_SEATS_SD = 1.12
+LOG_SEATS_MEAN = 0.65
+LOG_SEATS_SD = 1.05
 _MOST_SEATS = 400
 _STEP_DELAY_SD = 0.9
 _MOST_DELAYED_DAYS = 150.0
@@ -52,7 +51,7 @@ class People:
 
     def take(self, rows: Integers | Booleans, **changes: Any) -> Self:
         """Return the chosen rows, some columns replaced."""
-        columns: Mapping[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
+        columns = {each.name: getattr(self, each.name) for each in fields(self)}
         chosen = {name: None if column is None else column[rows] for name, column in columns.items()}
         return replace(self, **{**chosen, **changes})
 
@@ -120,24 +119,24 @@ def _draw_plan(rng: np.random.Generator, size: Floats, intent: Floats) -> Intege
     growth = np.exp(-0.3 + 0.5 * size + 0.3 * intent)
     premium = np.exp(-2.2 + 0.9 * size + 0.5 * intent)
     place = uniform(rng, size.size) * (1 + growth + premium)
-    return (place > 1).astype(np.int64) + (place > 1 + growth)
+    plan: Integers = (place > 1).astype(np.int64) + (place > 1 + growth)
+    return plan
 
 
 def _draw_volume(world: World, rng: np.random.Generator, intent: Floats, size: Floats, plan: Integers) -> Floats:
     """Return the log-odds of conversations per seat, without setup steps."""
     by_plan = np.array([0.0, 0.15, 0.4], dtype=np.float32)[plan]
-    return (
+    volume: Floats = (
         np.float32(-2.85)
         + np.float32(0.8 * world.intent_on_behaviour) * intent
         - np.float32(0.3 * world.size_on_behaviour) * size
         + np.float32(world.plan_on_behaviour) * by_plan
         + np.float32(0.9) * normal(rng, size.size)
     )
+    return volume
 
 
-def _draw_step_delays(
-    world: World, rng: np.random.Generator, intent: Floats, size: Floats, plan: Integers
-) -> Floats:
+def _draw_step_delays(world: World, rng: np.random.Generator, intent: Floats, size: Floats, plan: Integers) -> Floats:
     """Return days from the beginning (trial or first paid day) to each setup step, inf for a step never done."""
     delay = np.empty((size.size, len(STEPS)), dtype=np.float32)
     for place, step in enumerate(STEPS):

@@ -1,6 +1,6 @@
 """The events of setup, feature use, settings and trials, and the extra traffic that makes a company large.
 
-Put here: events that are not of conversations. Keep out: probabilities of use (`behaviour.py`) and conversations (`events.py`).
+Put here: events that are not of conversations. Keep out: probabilities of use (`behaviour.py`).
 """
 
 import numpy as np
@@ -80,7 +80,13 @@ def setup(rng: np.random.Generator, stays: Stays) -> Events:
     draw = uniform(rng, len(stays), 2)
     sandbox = np.flatnonzero(draw[:, 0] < _SANDBOX_SHARE)
     parts.append(
-        events(stays.account[sandbox], begin[sandbox] + DAY // 24, CODES["messenger_installed"], 0, PLATFORMS.index("sandbox"))
+        events(
+            stays.account[sandbox],
+            begin[sandbox] + DAY // 24,
+            CODES["messenger_installed"],
+            0,
+            PLATFORMS.index("sandbox"),
+        )
     )
     inviting = [step.name for step in STEPS].index("invite_teammates")
     alone = np.flatnonzero(np.isinf(stays.people.step_delay_days[:, inviting]) & (draw[:, 1] < _ONE_INVITATION_SHARE))
@@ -89,9 +95,7 @@ def setup(rng: np.random.Generator, stays: Stays) -> Events:
     return whole.take(whole.occurred_at < stays.end_at[np.searchsorted(stays.account, whole.account)])
 
 
-def _earlier(
-    rng: np.random.Generator, stays: Stays, rows: Integers, at: Instants, event: str, detail: int
-) -> Events:
+def _earlier(rng: np.random.Generator, stays: Stays, rows: Integers, at: Instants, event: str, detail: int) -> Events:
     """Return an event of the same kind shortly before the one that completes a step."""
     begin = trial_begin(stays.people, stays.begin[:, 0])[rows]
     sooner = np.maximum(at - (uniform(rng, rows.size) * 2 * DAY).astype(np.int64), begin)

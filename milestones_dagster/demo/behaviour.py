@@ -1,14 +1,14 @@
 """What accounts do month after month, and how likely each is to leave: the structural model, written once.
 
-The generator draws leaving from it; `truth.py` integrates over it. Months are counted from the first paid day and run on
-as if nobody left, so that both read the same numbers. The first month has two parts, before and after day 14, because
-evidence about setup steps looks at day 14.
+The generator draws leaving from it; `truth.py` integrates over it. Months are counted from the first paid day and run
+on as if nobody left, so that both read the same numbers. The first month has two parts, before and after day 14, the
+day from which evidence about setup steps looks back and ahead.
 
 Put here: intensities, monthly counts and the odds of leaving. Keep out: instants, users, rows of any table.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -23,7 +23,7 @@ PUBLISHING = next(place for place, step in enumerate(STEPS) if step.event == "ar
 ACTIVATION_MONTHS = 3
 RESOLVED_SHARE = 0.93
 DORMANT_USE = 0.12
-_MOST_PER_SEAT = 28.0  # conversations per seat and month that a team could at most handle
+_MOST_PER_SEAT = 26.0  # conversations per seat and month that a team could at most handle
 _RAMP = (0.32, 0.62, 0.85)  # volume of the first months, against the settled one
 _MONTH_SD = 0.35  # of the log-odds of volume, month by month
 _MONTH_MEMORY = 0.6
@@ -42,17 +42,12 @@ def warning_keeps(world: World, months_before: int) -> float:
 
 
 @dataclass(frozen=True)
-class Do:
-    """Interventions: a step's name to done within 14 days (True) or never (False)."""
-
-    steps: Mapping[str, bool] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Paths:
     """Months of a block of accounts, (accounts, months), as if nobody left."""
 
     started: Integers  # (accounts, months + 1): parts [0, 14 d), [14 d, 1 month), month 2, …
+    expected: Floats  # of them, by the model
+    volume: Floats  # log-odds of conversations per seat, steps and the month's noise included
     resolved: Integers  # conversations of the month that come to be resolved
     ratio: Floats  # resolved per seat
     has_reached_activation: Booleans  # the count so far, of the first three months, is at or above the threshold
@@ -63,22 +58,6 @@ class Paths:
     is_dormant: Booleans
     uses_driver: Booleans  # (accounts, months, drivers)
     log_odds: Floats  # of leaving at the end of the month
-
-
-def step_delays(people: People, do: Do) -> Floats:
-    """Return the delays under an intervention: done steps move into the first 14 days, others to never."""
-    delay = people.step_delay_days
-    if not do.steps:
-        return delay
-    delay = delay.copy()
-    for place, step in enumerate(STEPS):
-        if step.name in do.steps:
-            column = delay[:, place]
-            # who would do it later, or never, does it at a place of the fortnight fixed by the account's own noise
-            forced = LANDMARK_DAYS * expit(people.inclination[:, place])
-            done = np.where(column < LANDMARK_DAYS, column, forced)
-            delay[:, place] = done if do.steps[step.name] else np.inf
-    return delay
 
 
 def use_probability(
@@ -99,16 +78,17 @@ def use_probability(
     if ARTICLES in which:  # who has not done the step publishes nothing, or the step would complete itself
         begun = people.step_delay_days[:, PUBLISHING] < month * MONTH_DAYS
         probability[:, list(which).index(ARTICLES)] *= begun
-    return np.where(is_dormant[:, None], np.float32(DORMANT_USE) * probability, probability)
+    use: Floats = np.where(is_dormant[:, None], np.float32(DORMANT_USE) * probability, probability)
+    return use
 
 
-def simulate(world: World, people: People, rng: np.random.Generator, months: int, do: Do | None = None) -> Paths:
+def simulate(world: World, people: People, rng: np.random.Generator, months: int) -> Paths:
     """Return the months of every account as if nobody left, with the log-odds of leaving at each month's end."""
     count = len(people)
-    delay = step_delays(people, do or Do())
-    effects = np.array([step.effect * world.step_effect for step in STEPS], dtype=np.float32)
-    driver_effects = np.array([HABITS[place].effect * world.driver_effect for place in DRIVERS], dtype=np.float32)
+    effects = step_effects(world)
+    of_drivers = driver_effects(world)
     started = np.zeros((count, months + 1), dtype=np.int64)
+    expected, volume = np.zeros((2, count, months + 1), dtype=np.float32)
     resolved = np.zeros((count, months), dtype=np.int64)
     ratio = np.zeros((count, months), dtype=np.float32)
     reached = np.zeros((count, months), dtype=np.bool_)
@@ -128,9 +108,11 @@ def simulate(world: World, people: People, rng: np.random.Generator, months: int
             seats, plan = _growth(world, rng, month, seats, plan, ratio[:, month - 1])
         weighted = before * change_at[:, month] + seats * (1 - change_at[:, month])
         for part in (0, 1) if month == 0 else (month + 1,):
-            rate = _rate(people, _done_share(delay, part) @ effects, noise)
-            mean = rate * weighted * _length_share(part) * _ramp(people, month)
-            started[:, part] = rng.poisson(np.where(is_dormant, np.float32(0), mean))
+            volume[:, part] = people.volume + done_share(people.step_delay_days, part) @ effects
+            volume[:, part] += np.float32(_MONTH_SD) * noise
+            mean = _rate(people, volume[:, part], noise) * weighted * (_length_share(part) * _ramp(people, month))
+            expected[:, part] = np.where(is_dormant, np.float32(0), mean)
+            started[:, part] = rng.poisson(expected[:, part])
         of_month = started[:, 0] + started[:, 1] if month == 0 else started[:, month + 1]
         resolved[:, month] = rng.binomial(of_month, RESOLVED_SHARE)
         ratio[:, month] = resolved[:, month] / weighted
@@ -140,13 +122,15 @@ def simulate(world: World, people: People, rng: np.random.Generator, months: int
         uses[:, month] = uniform(rng, count, len(DRIVERS)) < use_probability(
             world, people, DRIVERS, month, plan, is_dormant
         )
-        log_odds[:, month] = _leaving_log_odds(world, people, activation, ratio[:, month], is_dormant)
-        log_odds[:, month] -= uses[:, month].astype(np.float32) @ driver_effects
-        log_odds[:, month] -= np.float32(_patience(people, month))
+        log_odds[:, month] = np.float32(world.leaving_log_odds - world.patience * _patience(people, month))
+        log_odds[:, month] -= _standing(world, people, is_dormant)
+        log_odds[:, month] -= uses[:, month].astype(np.float32) @ of_drivers
+        log_odds[:, month] -= reward(world, activation, ratio[:, month])
         seats_end[:, month], plan_end[:, month], dormant[:, month] = seats, plan, is_dormant
         noise = np.float32(_MONTH_MEMORY) * noise + np.float32(np.sqrt(1 - _MONTH_MEMORY**2)) * normal(rng, count)
     return Paths(
-        started, resolved, ratio, reached, activation, seats_end, plan_end, change_at, dormant, uses, log_odds
+        started, expected, volume, resolved, ratio, reached, activation, seats_end, plan_end, change_at, dormant, uses,
+        log_odds,
     )  # fmt: skip
 
 
@@ -160,23 +144,39 @@ def leaving_probability(people: People, log_odds: Floats) -> Floats:
     return np.where(people.is_annual[:, None], annual, monthly)
 
 
-def _leaving_log_odds(
-    world: World, people: People, activation: Integers, ratio: Floats, is_dormant: Booleans
-) -> Floats:
+def _standing(world: World, people: People, is_dormant: Booleans) -> Floats:
+    """Return the log-odds of staying that no count of the month moves."""
     by_plan = np.array([0.0, 0.4, 1.0], dtype=np.float32)[people.plan]  # the first plan: upgrades follow retention
-    return (
-        np.float32(world.leaving_log_odds)
-        - np.float32(world.intent_on_retention) * people.intent
-        - np.float32(world.size_on_retention) * people.size
-        - np.float32(world.plan_on_retention) * by_plan
-        - np.float32(world.small_healthy_on_retention) * people.is_small_healthy
-        + np.float32(world.dormancy_on_retention) * is_dormant
-        + np.float32(0.3 * world.cohort_drift) * (people.cohort - np.float32(0.5))
-        - np.float32(world.activation_jump) * (activation >= world.activation_threshold)
-        - np.float32(world.activation_slope) * _doublings(activation, world.activation_threshold)
-        - np.float32(world.usage_jump) * (ratio >= world.usage_threshold)
-        - np.float32(world.usage_slope) * _doublings(ratio, world.usage_threshold)
+    standing: Floats = (
+        np.float32(world.intent_on_retention) * people.intent
+        + np.float32(world.size_on_retention) * people.size
+        + np.float32(world.plan_on_retention) * by_plan
+        + np.float32(world.small_healthy_on_retention) * people.is_small_healthy
+        - np.float32(world.dormancy_on_retention) * is_dormant
+        - np.float32(0.3 * world.cohort_drift) * (people.cohort - np.float32(0.5))
     )
+    return standing
+
+
+def reward(world: World, activation: Integers, ratio: Floats) -> Floats:
+    """Return the log-odds of staying that come of the activation count and of the month's usage ratio."""
+    value: Floats = (
+        np.float32(world.activation_jump) * (activation >= world.activation_threshold)
+        + np.float32(world.activation_slope) * _doublings(activation, world.activation_threshold)
+        + np.float32(world.usage_jump) * (ratio >= world.usage_threshold)
+        + np.float32(world.usage_slope) * _doublings(ratio, world.usage_threshold)
+    )
+    return value
+
+
+def step_effects(world: World) -> Floats:
+    """Return what each step done adds to the log-odds of volume."""
+    return np.array([step.effect * world.step_effect for step in STEPS], dtype=np.float32)
+
+
+def driver_effects(world: World) -> Floats:
+    """Return what the use of each driving feature adds to the log-odds of staying."""
+    return np.array([HABITS[place].effect * world.driver_effect for place in DRIVERS], dtype=np.float32)
 
 
 def _doublings(value: Integers | Floats, threshold: float) -> Floats:
@@ -185,9 +185,9 @@ def _doublings(value: Integers | Floats, threshold: float) -> Floats:
     return doublings
 
 
-def _rate(people: People, steps: Floats, noise: Floats) -> Floats:
+def _rate(people: People, volume: Floats, noise: Floats) -> Floats:
     """Return conversations per seat and settled month."""
-    rate = np.float32(_MOST_PER_SEAT) * expit(people.volume + steps + np.float32(_MONTH_SD) * noise)
+    rate = np.float32(_MOST_PER_SEAT) * expit(volume)
     healthy = np.float32(15.0) * np.exp(np.float32(0.1) * noise)
     return np.where(people.is_small_healthy, healthy, rate)
 
@@ -214,16 +214,15 @@ def _length_share(part: int) -> float:
     return (high - low) / MONTH_DAYS
 
 
-def _done_share(delay: Floats, part: int) -> Floats:
+def done_share(delay: Floats, part: int) -> Floats:
     """Return the share of a part during which each step was done already, (accounts, steps)."""
     low, high = part_bounds_days(part)
-    return np.clip((np.float32(high) - delay) / np.float32(high - low), 0, 1)
+    share: Floats = np.clip((np.float32(high) - delay) / np.float32(high - low), 0, 1)
+    return share
 
 
-def _dormancy(
-    world: World, people: People, rng: np.random.Generator, month: int, is_dormant: Booleans
-) -> Booleans:
-    """Return who is dormant this month: rarer with intent, never a small healthy account, not in the first two months."""
+def _dormancy(world: World, people: People, rng: np.random.Generator, month: int, is_dormant: Booleans) -> Booleans:
+    """Return who is dormant this month: rarer with intent, never a small healthy account, not in the first two."""
     draw = uniform(rng, len(people))
     falls = np.float32(world.dormancy) * np.exp(np.float32(-0.6 * world.intent_on_behaviour) * people.intent)
     begins = draw < falls if month > 1 else np.zeros(len(people), dtype=np.bool_)
@@ -234,9 +233,10 @@ def _dormancy(
 def _growth(
     world: World, rng: np.random.Generator, month: int, seats: Integers, plan: Integers, ratio: Floats
 ) -> tuple[Integers, Integers]:
-    """Return seats and plan after this month's change: they follow staying, and good use, and move nothing themselves."""
+    """Return seats and plan after this month's change: they follow staying and good use, and cause neither."""
     draw = uniform(rng, seats.size)
-    chance = np.float32(world.growth) * np.where(ratio >= world.usage_threshold, np.float32(1.5), np.float32(0.8))
+    tilt = np.float32(world.growth_with_use) * np.where(ratio >= world.usage_threshold, np.float32(1), np.float32(-1))
+    chance = np.float32(world.growth) * (1 + tilt)
     more = np.maximum(seats + 1, np.rint(seats * (1.1 + 0.4 * uniform(rng, seats.size))).astype(np.int64))
     fewer = np.maximum(1, np.rint(seats * 0.8).astype(np.int64))
     seats_now = np.where(draw < chance, more, np.where(draw > 1 - 0.2 * world.growth, fewer, seats))

@@ -1,7 +1,7 @@
 """When accounts pay: stays with their months, leaving, gaps and returns, and the rows of the subscriptions table.
 
-Put here: instants of the calendar that follow from the model's probabilities. Keep out: what accounts do in their months
-(`behaviour.py`) and events (`events.py`).
+Put here: instants of the calendar that follow from the model's probabilities. Keep out: what accounts do in their
+months (`behaviour.py`) and events (`events.py`).
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from milestones_dagster.demo.accounts import TRIAL_DAYS, Booleans, Floats, Integers, People, uniform
-from milestones_dagster.demo.behaviour import Paths, leaving_probability, simulate
+from milestones_dagster.demo.behaviour import ACTIVATION_MONTHS, Paths, leaving_probability, simulate
 from milestones_dagster.demo.clock import DAY, HOUR, SECOND, Instants, add_months
 from milestones_dagster.demo.vocabulary import PLAN_PRICES_USD
 from milestones_dagster.demo.world import World
@@ -77,11 +77,15 @@ def returns(world: World, rng: np.random.Generator, first: Stays, months: int, u
     rows = np.flatnonzero(first.has_left & ~first.people.is_trial_only & chooses & (back_at < until))
     elapsed_days = ((back_at - first.begin[:, 0])[rows, None] / DAY).astype(np.float32)
     last = first.last_month[rows]
+    stayed_days = ((first.end_at - first.begin[:, 0])[rows, None] / DAY).astype(np.float32)
+    delay = first.people.step_delay_days[rows]
+    counted = np.arange(ACTIVATION_MONTHS + 1)[None, :] <= last[:, None] + 1
     people = first.people.take(
         rows,
         seats=first.paths.seats[rows, last],
-        step_delay_days=first.people.step_delay_days[rows] - elapsed_days,
-        carried_count=first.paths.activation_count[rows],
+        # a step not done by the time of leaving is never done: no event of it could be seen
+        step_delay_days=np.where(delay < stayed_days, delay - elapsed_days, np.float32(np.inf)),
+        carried_count=(first.paths.started[rows, : ACTIVATION_MONTHS + 1] * counted).sum(axis=1),
     )
     return settle(world, rng, first.account[rows], people, back_at[rows], months, until)
 
@@ -172,6 +176,6 @@ def _paid_rows(stays: Stays, number: int, until: int) -> _Rows:
     is_annual = stays.people.is_annual[row]
     price = np.array(PLAN_PRICES_USD)[plan] * seats * np.where(is_annual, 1 - _ANNUAL_DISCOUNT, 1.0)
     return (
-        stays.account[row], np.full(row.size, number), plan, seats, np.round(price, 2).astype(np.float64), started, ended,
+        stays.account[row], np.full(row.size, number), plan, seats, np.round(price, 2), started, ended,
         np.zeros(row.size, dtype=np.bool_), np.where(is_annual, 12, 1), begin[row, 0],
     )  # fmt: skip

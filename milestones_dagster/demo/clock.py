@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 Instants = NDArray[np.int64]
 
-SECOND = 1_000_000
+MILLISECOND = 1000
+SECOND = 1000 * MILLISECOND
 HOUR = 3_600 * SECOND
 DAY = 24 * HOUR
 MONTH_DAYS = 30.4375

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from milestones_dagster.demo.accounts import Booleans, Integers, uniform
 from milestones_dagster.demo.behaviour import LANDMARK_DAYS
 from milestones_dagster.demo.billing import Stays, trial_begin
-from milestones_dagster.demo.clock import DAY, HOUR, SECOND, Instants, working_rhythm
+from milestones_dagster.demo.clock import DAY, HOUR, MILLISECOND, SECOND, Instants, working_rhythm
 from milestones_dagster.demo.vocabulary import CODES
 
 PRODUCT = 2**30
@@ -45,12 +45,14 @@ class Events:
         return type(self)(*(getattr(self, each.name)[rows] for each in fields(self)))
 
 
-def events(account: Integers, at: Instants, event: int | Integers, user: int | Integers, detail: int | Integers) -> Events:
+def events(
+    account: Integers, at: Instants, event: int | Integers, user: int | Integers, detail: int | Integers
+) -> Events:
     """Return events at these instants; the other columns are broadcast to them."""
     shape = at.shape
     return Events(
         np.broadcast_to(account, shape).astype(np.int32),
-        at,
+        at // MILLISECOND * MILLISECOND,
         np.broadcast_to(event, shape).astype(np.int16),
         np.broadcast_to(user, shape).astype(np.int32),
         np.broadcast_to(detail, shape).astype(np.int32),
@@ -86,7 +88,9 @@ def conversations(rng: np.random.Generator, first: Stays, second: Stays, until: 
     started = events(account, begun_at, CODES["conversation_started"], -1 - contact, number)
     resolved_at = begun_at + _resolution_time(rng, account.size)
     done = np.flatnonzero(is_resolved & (resolved_at < end_at))
-    resolved = events(account[done], resolved_at[done], CODES["conversation_resolved"], -1 - contact[done], number[done])
+    resolved = events(
+        account[done], resolved_at[done], CODES["conversation_resolved"], -1 - contact[done], number[done]
+    )
     other = np.flatnonzero((uniform(rng, done.size) < _SECOND_CONTACT_SHARE) & (known[done] > 1))
     # a conversation with two contacts is resolved for both, at one instant: it must be counted once
     second_contact = (contact[done][other] + 1) % known[done][other]
@@ -101,16 +105,15 @@ def conversations(rng: np.random.Generator, first: Stays, second: Stays, until: 
     return joined([started, resolved, both, *again]), np.maximum(contacts, 1)
 
 
-def _trial_begins(
-    rng: np.random.Generator, stays: Stays, until: int
-) -> tuple[Integers, Instants, Booleans, Instants]:
+def _trial_begins(rng: np.random.Generator, stays: Stays, until: int) -> tuple[Integers, Instants, Booleans, Instants]:
     """Return account, instant, whether it comes to be resolved and the end of activity for trial conversations."""
     begin, end = trial_begin(stays.people, stays.begin[:, 0]), np.minimum(stays.begin[:, 0], until)
     counts = rng.poisson(_TRIAL_CONVERSATIONS * np.exp(0.4 * stays.people.intent)) * stays.people.has_trial
     row = np.repeat(np.arange(len(stays)), counts)
     at = begin[row] + (rng.random(row.size) * DAY * LANDMARK_DAYS).astype(np.int64)
     kept = at < end[row]
-    return stays.account[row][kept], at[kept], uniform(rng, row.size)[kept] < 1, stays.end_at[row][kept]
+    is_resolved = np.ones(int(kept.sum()), dtype=np.bool_)
+    return stays.account[row][kept], at[kept], is_resolved, stays.end_at[row][kept]
 
 
 def _begins(rng: np.random.Generator, stays: Stays) -> tuple[Integers, Instants, Booleans, Instants]:
@@ -143,7 +146,8 @@ def _contacts(rng: np.random.Generator, account: Integers, number: Integers) -> 
 
 def _resolution_time(rng: np.random.Generator, count: int) -> Instants:
     hours = np.exp(1.1 + 1.5 * rng.standard_normal(count, dtype=np.float32))
-    return (np.minimum(hours, 24 * _LONGEST_RESOLUTION_DAYS) * HOUR).astype(np.int64) + SECOND
+    time: Instants = (np.minimum(hours, 24 * _LONGEST_RESOLUTION_DAYS) * HOUR).astype(np.int64) + SECOND
+    return time
 
 
 def _reopened(rng: np.random.Generator, resolved: Events, end_at: Instants) -> list[Events]:

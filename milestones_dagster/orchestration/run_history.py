@@ -4,12 +4,13 @@ Put here how a failed run is read: which of its steps failed, which failed becau
 said. Keep out what is told about it (`alerts.py`) and to whom (`sensors.py`).
 """
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import dagster as dg
-from dagster._core.events import DagsterEvent
+from dagster._core.events import DagsterEvent, JobFailureData
 from dagster_shared.error import SerializableErrorInfo
 
 _EVENTS = {
@@ -55,7 +56,7 @@ class RunFailure:
 
 
 def read_unexplained_failures(
-    instance: dg.DagsterInstance, asset_keys: Set[dg.AssetKey], *, after: float, limit: int
+    instance: dg.DagsterInstance, asset_keys: AbstractSet[dg.AssetKey], *, after: float, limit: int
 ) -> list[RunFailure]:
     """Return the earliest failed runs later than a time that no failing blocking check explains, ascending.
 
@@ -86,8 +87,8 @@ def _ended_at(record: dg.RunRecord) -> float:
     return record.end_time or record.update_timestamp.timestamp()
 
 
-def _makes_any(instance: dg.DagsterInstance, run: dg.DagsterRun, asset_keys: Set[dg.AssetKey]) -> bool:
-    if run.asset_selection is not None:
+def _makes_any(instance: dg.DagsterInstance, run: dg.DagsterRun, asset_keys: AbstractSet[dg.AssetKey]) -> bool:
+    if run.asset_selection:
         return bool(run.asset_selection & asset_keys)
     if run.execution_plan_snapshot_id is None:
         return False
@@ -139,17 +140,22 @@ def _step_failure(step: str, event: DagsterEvent) -> StepFailure:
     error = event.step_failure_data.error
     if error is None:
         return StepFailure(step, "unknown", event.message or "")
-    # Dagster wraps what a step raised: the innermost cause is what the person at fault wrote
-    chain = [error]
-    while chain[-1].cause is not None:
-        chain.append(chain[-1].cause)
-    cause = chain[-1]
+    cause = _innermost(error)
     return StepFailure(step, cause.cls_name or "error", _first_lines(cause))
 
 
 def _run_reason(event: DagsterEvent) -> str:
-    error = event.job_failure_data.error
-    return _first_lines(error) if error is not None else (event.message or "")
+    # run monitoring, which finds that a process is gone, gives a message and no data
+    data = event.event_specific_data
+    error = data.error if isinstance(data, JobFailureData) else None
+    return _first_lines(_innermost(error)) if error is not None else (event.message or "")
+
+
+def _innermost(error: SerializableErrorInfo) -> SerializableErrorInfo:
+    # Dagster wraps what a step raised: the innermost cause is what was wrong
+    while error.cause is not None:
+        error = error.cause
+    return error
 
 
 def _first_lines(error: SerializableErrorInfo) -> str:

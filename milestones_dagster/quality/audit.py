@@ -1,8 +1,8 @@
 """The evaluation of a table's rules on the open DuckDB connection, inside its open transaction.
 
-Put here how rules are run by great-expectations and how its answers become counts, shares and sample keys. Keep out what the
-rules are (`suites.py`), their SQL (`queries.py`) and what follows from a failed one (publishing and Dagster). This is the only
-importer of great-expectations, and only inside functions: its import takes seconds.
+Put here how rules are run by great-expectations and how its answers become counts, shares and sample keys. Keep out
+what the rules are (`suites.py`), their SQL (`queries.py`) and what follows from a failed one (publishing and
+Dagster). This is the only importer of great-expectations, and only inside functions: its import takes seconds.
 """
 
 import logging
@@ -22,6 +22,7 @@ from milestones_dagster.quality.queries import (
     describe_query,
     escape_colons,
     output_columns_query,
+    repeated_values_query,
     rule_mark,
     sample_query,
     summary_query,
@@ -29,10 +30,13 @@ from milestones_dagster.quality.queries import (
 from milestones_dagster.quality.results import RuleResult, as_text, errored, judged, judged_by_group, judged_shape
 from milestones_dagster.quality.suites import QUERY, SHAPE_TYPE, Rule
 
-Result = Mapping[str, Any]
+Answer = Mapping[str, Any]
 
 _RULE = "rule"
+_UNIQUE_TYPE = "expect_column_values_to_be_unique"
 _DRIVER_PREFIX = re.compile(r"\A\((?:\w+\.)*\w+\) ")
+# DuckDB quotes the value that it could not convert; a value has no place in a check's result
+_QUOTED_VALUE = re.compile(r"string (['\"]).*?\1")
 _ENGINE_OPTIONS = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True, "pool_reset_on_return": None}
 # BASIC is the least format that holds counts; the rows themselves are fetched by `_sample`, only when there are any
 _RESULT_FORMAT = {"result_format": "BASIC", "partial_unexpected_count": 0, "exclude_unexpected_values": True}
@@ -50,9 +54,9 @@ def audit(
 ) -> list[RuleResult]:
     """Return one result per rule, in the order of the rules.
 
-    The connection is neither committed, rolled back nor closed, and rows that its open transaction has not committed are
-    seen. Nothing is written. When a statement fails while running (a cast, say), DuckDB aborts the transaction: then every
-    rule but `shape` is errored, naming the cause, and only ROLLBACK is possible.
+    The connection is neither committed, rolled back nor closed, and rows that its open transaction has not committed
+    are seen. Nothing is written. When a statement fails while running (a cast, say), DuckDB aborts the transaction:
+    then every rule but `shape` is errored, naming the cause, and only ROLLBACK is possible.
 
     Args:
         connection: open, with the relation visible to it.
@@ -100,32 +104,31 @@ class _Session:
         self._connection = connection
         self._table = table
         self._key = [name for name in key if name in columns]
-        self._first_failure: tuple[str, str] | None = None
+        self._cause: tuple[str, str] | None = None
         self._validator = self._open()
 
     def results(self, rules: Sequence[Rule]) -> dict[str, RuleResult]:
         """Result of every rule by its name."""
         with _quiet_log():
             answers = self._answers(rules)
-            errors = {name for name, answer in answers.items() if _error_of(answer) is not None}
-            # one failed aggregate takes with it every aggregate of the same statement: the innocent are asked again, alone
-            for rule in rules if len(rules) > 1 and not self._is_aborted() else ():
-                if rule.name in errors and not self._is_aborted():
+            # one failed aggregate takes with it all others of its statement: the innocent are asked again, alone
+            for rule in [rule for rule in rules if answers[rule.name]["error"] is not None]:
+                if not self._is_aborted():
                     answers |= self._answers([rule])
             if self._is_aborted():
-                return {rule.name: errored(rule, self._cause(rule)) for rule in rules}
+                return {rule.name: errored(rule, self._why_not(rule)) for rule in rules}
             return {rule.name: self._result(rule, answers[rule.name]) for rule in rules}
 
     def _open(self) -> Any:
-        import sqlalchemy as sa
-        from duckdb_sqlalchemy import ConnectionWrapper
+        import sqlalchemy as sa  # noqa: PLC0415 - a third of a second, and only the audit needs it
+        from duckdb_sqlalchemy import ConnectionWrapper  # noqa: PLC0415 - the same
         from great_expectations.core.batch import Batch
         from great_expectations.core.batch_spec import SqlAlchemyDatasourceBatchSpec
         from great_expectations.execution_engine import SqlAlchemyExecutionEngine
         from great_expectations.validator.validator import Validator
 
         class Borrowed(ConnectionWrapper):  # type: ignore[misc] # ships no types
-            """The caller's connection. The pool closes what it holds when the engine is collected: this one stays open."""
+            """The caller's connection, which the library's engine closes, at any time, when it is collected."""
 
             def begin(self) -> None:
                 """Leave the transaction to the caller."""
@@ -146,19 +149,20 @@ class _Session:
         return Validator(execution_engine=execution, batches=[Batch(data=data)], data_context=_context())
 
     def _remember(self, failure: Any) -> None:
-        # great-expectations asks three times and keeps the last error, which is only "transaction is aborted"
-        if self._first_failure is None:
-            self._first_failure = (failure.statement or "", _first_line(failure.original_exception))
+        # here and not from the results: great-expectations asks a failed metric three times and keeps the last error,
+        # which then is only "transaction is aborted"
+        if self._cause is None and self._is_aborted():
+            self._cause = (failure.statement or "", _first_line(failure.original_exception))
 
-    def _answers(self, rules: Sequence[Rule]) -> dict[str, Result]:
+    def _answers(self, rules: Sequence[Rule]) -> dict[str, Answer]:
         """Answer of great-expectations by rule; a rule that it refuses is answered by its error."""
-        answers: dict[str, Result] = {}
+        answers: dict[str, Answer] = {}
         written = []
         for rule in rules:
             try:
                 written.append(_expectation(rule).configuration)
-            except Exception as error:  # noqa: BLE001 - pydantic's and the library's own; the rule is reported as errored
-                answers[rule.name] = {"error": _first_line(error)}
+            except Exception as error:  # noqa: BLE001 - pydantic's or the library's own: it is this rule's result
+                answers[rule.name] = {"error": _refusal_line(error)}
         if written:
             format_ = {"result_format": dict(_RESULT_FORMAT)}
             for answer in self._validator.graph_validate(configurations=written, runtime_configuration=format_):
@@ -179,16 +183,15 @@ class _Session:
             return True
         return False
 
-    def _cause(self, rule: Rule) -> str:
-        statement, line = self._first_failure or ("", "the transaction was aborted before the audit")
+    def _why_not(self, rule: Rule) -> str:
+        statement, line = self._cause or ("", "it was aborted before")
         if rule_mark(rule.name) in statement:
             return line
         return f"not evaluated: a statement of this audit aborted the transaction: {line}"
 
-    def _result(self, rule: Rule, answer: Result) -> RuleResult:
-        error = _error_of(answer)
-        if error is not None:
-            return errored(rule, error)
+    def _result(self, rule: Rule, answer: Answer) -> RuleResult:
+        if answer["error"] is not None:
+            return errored(rule, answer["error"])
         if "group_keys" in answer:
             lists = (answer[name] or [] for name in ("group_keys", "unexpected_counts", "total_counts"))
             return judged_by_group(rule, *lists)
@@ -199,30 +202,36 @@ class _Session:
             return replace(whole, observed=observed) if is_number else whole
         total = int(answer["element_count"]) - int(answer.get("missing_count") or 0)
         counted = judged(rule, int(answer["unexpected_count"] or 0), total)
-        if rule.bound == 0 and counted.passed != answer["success"]:
-            raise AuditError(
-                f"{rule.name}: great-expectations says success={answer['success']}, its counts the opposite"
-            )
+        if rule.bound == 0 and counted.passed and not answer["success"]:
+            raise AuditError(f"{rule.name}: great-expectations says that it failed, its counts say that it passed")
         return self._with_sample(counted)
 
     def _with_sample(self, counted: RuleResult) -> RuleResult:
         if counted.unexpected_count == 0:
             return counted
         rule = counted.rule
-        keys = self._sample_of_query(rule) if rule.type == SQL_TYPE else self._sample_of_rows(rule)
+        if rule.type == SQL_TYPE:
+            keys = self._sample_of_query(rule)
+        elif not self._key:
+            keys = []
+        elif rule.type == _UNIQUE_TYPE:  # its condition is over a subquery that has no key columns
+            keys = self._fetched(repeated_values_query(rule.kwargs["column"], self._key), self._key)
+        else:
+            keys = self._sample_of_rows(rule)
         return replace(counted, sample_keys=keys[:SAMPLE_SIZE], sample_truncated=len(keys) > SAMPLE_SIZE or not keys)
 
     def _sample_of_query(self, rule: Rule) -> list[dict[str, str]]:
-        query = rule.kwargs[QUERY]
+        query: str = rule.kwargs[QUERY]
         described = self._connection.execute(output_columns_query(query, self._table)).description or []
         output = [str(column[0]) for column in described]
-        # a product rule may be about other things than rows of the table (steps, events): its query then names their keys;
-        # a company's query may select anything, personal values too, so only keys are taken from it
+        # a product rule may be about other things than rows of the table (steps, events): its query then names their
+        # keys; a company's query may select anything, personal values too, so only keys are taken from it
         shown = [name for name in self._key if name in output] or (output if rule.origin == "product" else [])
-        if not shown:
-            return []
-        rows = self._connection.execute(sample_query(query, self._table, shown)).fetchall()
-        return [dict(zip(shown, map(as_text, row), strict=True)) for row in rows]
+        return self._fetched(query, shown) if shown else []
+
+    def _fetched(self, query: str, columns: Sequence[str]) -> list[dict[str, str]]:
+        rows = self._connection.execute(sample_query(query, self._table, columns)).fetchall()
+        return [dict(zip(columns, map(as_text, row), strict=True)) for row in rows]
 
     def _sample_of_rows(self, rule: Rule) -> list[dict[str, str]]:
         """Keys of the unexpected rows of a native expectation.
@@ -230,7 +239,7 @@ class _Session:
         From the library's own condition: its `unexpected_index_query` loses bound values and row conditions, and its
         `unexpected_index_list` has no order and shows the checked value.
         """
-        import sqlalchemy as sa
+        import sqlalchemy as sa  # noqa: PLC0415 - a third of a second, and only the audit needs it
         from great_expectations.expectations.metrics.map_metric_provider.is_sqlalchemy_metric_selectable import (
             _is_sqlalchemy_metric_selectable,
         )
@@ -238,8 +247,6 @@ class _Session:
         from great_expectations.util import get_sqlalchemy_selectable
         from great_expectations.validator.metric_configuration import MetricConfiguration
 
-        if not self._key:
-            return []
         execution = self._validator.execution_engine
         expectation = _expectation(rule)
         counted = expectation.get_validation_dependencies(
@@ -262,7 +269,7 @@ class _Session:
 
 @cache
 def _context() -> Any:
-    """The process's great-expectations context: in memory, silent, knowing no data; the first call imports the library."""
+    """The process's great-expectations context: in memory, silent, without data; the first call imports the library."""
     import great_expectations
 
     context = great_expectations.get_context(mode="ephemeral")
@@ -310,11 +317,6 @@ def _expectation(rule: Rule) -> Any:
     return get_expectation_impl(rule.type)(**rule.kwargs, **described)
 
 
-def _error_of(answer: Result) -> str | None:
-    error: str | None = answer["error"]
-    return error
-
-
 def _exception_line(info: Mapping[str, Any] | None) -> str | None:
     """First line of what an expectation raised, None when it ran; one entry, or one per metric that failed."""
     details = [info or {}, *(detail for detail in (info or {}).values() if isinstance(detail, Mapping))]
@@ -324,9 +326,16 @@ def _exception_line(info: Mapping[str, Any] | None) -> str | None:
     return "the expectation could not run" if any(detail.get("raised_exception") for detail in details) else None
 
 
+def _refusal_line(error: Exception) -> str:
+    """Why an expectation's kwargs are refused: the first line of pydantic's message only counts what is wrong."""
+    if not hasattr(error, "errors"):
+        return _first_line(error)
+    return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+
+
 def _first_line(error: object) -> str:
     lines = str(error).strip().splitlines()
-    return _DRIVER_PREFIX.sub("", lines[0]) if lines else type(error).__name__
+    return _QUOTED_VALUE.sub("string '…'", _DRIVER_PREFIX.sub("", lines[0])) if lines else type(error).__name__
 
 
 @contextmanager

@@ -1,9 +1,9 @@
 """The expectation types that a suite may name: what great-expectations registers, split by what DuckDB can run.
 
-Put here a type that a new version of great-expectations brings (a test compares these names with the installed version, and
-runs each of them on DuckDB). Keep out rules and their evaluation. The names are kept here, and not asked of the library,
-because importing it costs seconds and a misspelt type must be refused when the definitions are loaded: great-expectations
-itself only logs such a type, drops it, and lets the suite pass.
+Put here a type that a new version of great-expectations brings (a test compares these names with the installed
+version, and runs each of them on DuckDB). Keep out rules and their evaluation. The names are kept here, and not asked
+of the library, because importing it costs seconds and a misspelt type must be refused when the definitions are
+loaded: great-expectations itself only logs such a type, drops it, and lets the suite pass.
 """
 
 from types import MappingProxyType
@@ -71,7 +71,8 @@ _LIKE = "LIKE"
 _REGEX = "regexp_matches(column, pattern)"
 _ORDER = "lag(column) OVER (ORDER BY …)"
 
-# registered, but great-expectations has no DuckDB implementation: what to write in an `unexpected_rows_expectation` instead
+# registered, but great-expectations has no DuckDB implementation: what to write in an `unexpected_rows_expectation`
+# instead
 UNSUPPORTED_TYPES = MappingProxyType(
     {
         "expect_column_values_to_be_dateutil_parseable": "TRY_CAST(column AS TIMESTAMP)",

@@ -1,7 +1,7 @@
 """The grammar of `sql/<schema>/<table>.yaml`: the product's own invariants of a table, in great-expectations' form.
 
-Put here the keys of that file and the wording of what is wrong with them. Keep out what needs the table's declaration or the
-other origins of rules (`suites.py`).
+Put here the keys of that file and the wording of what is wrong with them. Keep out what needs the table's declaration
+or the other origins of rules (`suites.py`).
 """
 
 from pathlib import Path
@@ -34,6 +34,7 @@ class ProductSuite(Model):
 
 
 def read_product(path: Path, problems: list[str]) -> ProductSuite:
+    """Return the product's rules of a table; what is wrong with the file is added to `problems`, one line each."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:

@@ -1,9 +1,10 @@
 """The SQL of the quality rules: a rule bound to a relation, the one row that sums it up, the sample of keys.
 
-Put here how a query is built or wrapped. Keep out what is checked (`suites.py`) and running it (`audit.py`): nothing here
-opens a connection. A rule's query is in great-expectations' form: it names the audited rows as `{batch}`, and a literal brace
-is doubled. Inside, the rows are a common table expression called `batch`, so that `{batch}` may be aliased, joined and
-repeated; great-expectations' own substitution allows an alias only when the query has a JOIN, and demands one then.
+Put here how a query is built or wrapped. Keep out what is checked (`suites.py`) and running it (`audit.py`): nothing
+here opens a connection. A rule's query is in great-expectations' form: it names the audited rows as `{batch}`, and a
+literal brace is doubled. Inside, the rows are a common table expression called `batch`, so that `{batch}` may be
+aliased, joined and repeated; great-expectations' own substitution allows an alias only when the query has a JOIN, and
+demands one then.
 """
 
 import re
@@ -67,8 +68,9 @@ def parse_query(text: str) -> exp.Query:
 def duplicates_query(key: Sequence[str]) -> str:
     """Return the query of the rows that share their key with another row (all of them), the key columns only.
 
-    The groups are counted and then spread out again: a window over all rows would hold every row in memory, this holds the
-    keys. NULL equals NULL here, unlike in great-expectations' own compound uniqueness, which lets such rows pass.
+    The groups are counted and then spread out again: a window over all rows would hold every row in memory, this
+    holds the keys. NULL equals NULL here, unlike in great-expectations' own compound uniqueness, which lets such rows
+    pass.
     """
     count = exp.Count(this=exp.Star())
     groups = (
@@ -88,12 +90,24 @@ def missing_keys_query(key: Sequence[str]) -> str:
     return _in_batch_form(exp.select(*_columns(key)).from_(_PLACEHOLDER).where(is_null))
 
 
+def repeated_values_query(column: str, key: Sequence[str]) -> str:
+    """Return the query of the keys of the rows whose value of the column occurs again; NULLs do not count."""
+    repeated = (
+        exp.select(*_columns([column]))
+        .from_(_PLACEHOLDER)
+        .group_by(*_columns([column]))
+        .having(exp.GT(this=exp.Count(this=exp.Star()), expression=exp.Literal.number(1)))
+    )
+    is_repeated = exp.In(this=_columns([column])[0], query=repeated.subquery())
+    return _in_batch_form(exp.select(*_columns(key)).from_(_PLACEHOLDER).where(is_repeated))
+
+
 def summary_query(rule_name: str, query: str, total: str | None, group_by: str | None) -> str:
     """Return, in great-expectations' form, the query of one row that sums a rule up.
 
-    Its columns: `unexpected_count` and, with a `total` query, `total_count`; with `group_by` the three lists `group_keys`,
-    `unexpected_counts` and `total_counts`, one element per group. One row, because great-expectations fetches at most 200
-    rows of a query, without an order, and runs it a second time to count them.
+    Its columns: `unexpected_count` and, with a `total` query, `total_count`; with `group_by` the three lists
+    `group_keys`, `unexpected_counts` and `total_counts`, one element per group. One row, because great-expectations
+    fetches at most 200 rows of a query, without an order, and runs it a second time to count them.
     """
     rows = parse_query(query)
     if group_by is None:

@@ -1,7 +1,7 @@
 """What a rule found, and the verdict from its counts.
 
-Put here pure judgement: counts, bound and verdict, for the whole or by group, and the comparison of a declared shape with
-a found one. Keep out asking the warehouse or great-expectations (`audit.py`).
+Put here pure judgement: counts, bound and verdict, for the whole or by group, and the comparison of a declared shape
+with a found one. Keep out asking the warehouse or great-expectations (`audit.py`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,10 +16,10 @@ from milestones_dagster.quality.suites import Rule
 class RuleResult:
     """What a rule found.
 
-    `share` is unexpected / total, None when there was nothing to look at; a rule passes when share ≤ bound. A rule about
-    the whole table counts 0 or 1 of 1, and `observed` is the number it looked at. `sample_keys` holds key columns alone,
-    as text; for `shape`, the columns that differ. `groups` are all failing groups of a rule with `group_by`. An errored
-    rule has not passed and has counted nothing.
+    `share` is unexpected / total, None when there was nothing to look at; a rule passes when share ≤ bound. A rule
+    about the whole table counts 0 or 1 of 1, and `observed` is the number it looked at. `sample_keys` holds key
+    columns alone, as text; for `shape`, the columns that differ. `groups` are all failing groups of a rule with
+    `group_by`. An errored rule has not passed and has counted nothing.
     """
 
     rule: Rule
@@ -43,8 +43,8 @@ def errored(rule: Rule, line: str) -> RuleResult:
 def judged(rule: Rule, unexpected: int, total: int) -> RuleResult:
     """Return the result of a rule from its counts; a share equal to the bound passes.
 
-    The division of two counts is rounded once, as the bound was when it was read, so 3 of 10 equals 0.3. The `mostly` of
-    great-expectations would be 1 - bound, which is not.
+    The division of two counts is rounded once, as the bound was when it was read, so 3 of 10 equals 0.3. The `mostly`
+    of great-expectations would be 1 - bound, which is not.
     """
     share = unexpected / total if total else None
     passed = unexpected == 0 if share is None else share <= rule.bound
@@ -59,8 +59,8 @@ def judged_by_group(
 ) -> RuleResult:
     """Return the result of a rule with `group_by`: it passes when every group does.
 
-    The counts are the sums over all groups; `groups` holds every failing one, `sample_keys` the first of them. The three
-    sequences have one element per group, in the groups' order.
+    The counts are the sums over all groups; `groups` holds every failing one, `sample_keys` the first of them. The
+    three sequences have one element per group, in the groups' order.
     """
     column = rule.group_by or ""
     failing: list[dict[str, Any]] = []

@@ -1,7 +1,7 @@
 """The rules of a table, joined from three origins: the `.sql` header, the product YAML, the company YAML.
 
-Put here what a rule is and how the origins are joined and refused. Keep out how a rule is evaluated (`audit.py`) and how its
-SQL is built (`queries.py`). Nothing here imports great-expectations, so that definitions load without it.
+Put here what a rule is and how the origins are joined and refused. Keep out how a rule is evaluated (`audit.py`) and
+how its SQL is built (`queries.py`). Nothing here imports great-expectations, so that definitions load without it.
 """
 
 import difflib
@@ -23,6 +23,7 @@ SHAPE = "shape"
 SHAPE_TYPE = "table_shape"  # ours: great-expectations' type names are SQLAlchemy's, not DuckDB's
 KEYS_UNIQUE = "keys_unique"
 KEYS_PRESENT = "keys_present"
+COLUMNS_PRESENT = "columns_present"  # one check tells of all columns that may not be NULL
 QUERY = "unexpected_rows_query"
 
 _FIXED = frozenset({SHAPE, KEYS_UNIQUE, KEYS_PRESENT})
@@ -32,6 +33,8 @@ _COLUMN_KWARGS = ("column", "column_A", "column_B", "column_list")
 _RESERVED_KWARGS = MappingProxyType(
     {
         "mostly": "write `bound` beside kwargs: the allowed share of unexpected rows",
+        "row_condition": "as text it leaves great-expectations in 2.0; write an unexpected_rows_expectation",
+        "condition_parser": "it belongs to row_condition; write an unexpected_rows_expectation",
         "severity": "it stands beside kwargs",
         "meta": "it is set by the audit",
         "id": "it is set by the audit",
@@ -94,9 +97,9 @@ class Declaration(Protocol):
 class Rule:
     """One rule of a table.
 
-    `check` is the Dagster check that reports it; `bound` the allowed share of unexpected rows, inclusive; `total` a query of
-    one number, the denominator of that share (None: the rows that the expectation considers); `group_by` the column of the
-    query whose every value is judged by itself.
+    `check` is the Dagster check that reports it; `bound` the allowed share of unexpected rows, inclusive; `total` a
+    query of one number, the denominator of that share (None: the rows that the expectation considers); `group_by` the
+    column of the query whose every value is judged by itself.
     """
 
     name: str
@@ -143,7 +146,7 @@ def suite(declaration: Declaration, product_yaml: Path | None, company: TableQua
 
 def closest_names(name: str, known: Iterable[str]) -> str:
     """Return the words that offer the known names nearest to a misspelt one."""
-    close = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.5)
+    close = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.6)
     return f"closest: {', '.join(close)}" if close else "no known name is close"
 
 
@@ -153,7 +156,8 @@ def _header_rules(declaration: Declaration) -> list[Rule]:
     key_words = ", ".join(declaration.key)
 
     def rule(name: str, title: str, expectation_type: str, kwargs: dict[str, Any], recovery: str) -> Rule:
-        return Rule(name, _check_of(table, name), title, expectation_type, kwargs, "critical", 0.0, recovery, "header")
+        check = COLUMNS_PRESENT if name.endswith("_present") and name != KEYS_PRESENT else name
+        return Rule(name, _check_of(table, check), title, expectation_type, kwargs, "critical", 0.0, recovery, "header")
 
     mend = f"Mend the SELECT of {source} or its header, then run the table again."
     columns = [(column.name, column.type) for column in declaration.columns]
@@ -184,7 +188,7 @@ def _header_rules(declaration: Declaration) -> list[Rule]:
             f"Look for the rows without {column.name} in the tables that {source} reads.",
         )
         for column in declaration.columns
-        if not column.is_nullable
+        if not column.is_nullable and column.name not in declaration.key
     ]
     return rules
 

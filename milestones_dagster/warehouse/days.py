@@ -7,7 +7,9 @@ A day is made from all the files that touch it. Its signature is the content of 
 file that comes twice, a restated day and a load that was killed are all the same case: the signature differs from the published one.
 """
 
+import json
 import re
+import shutil
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,42 +20,60 @@ from typing import Any, Protocol
 
 from sqlglot import exp
 
-from milestones_dagster.config.quality import Quarantine
+from milestones_dagster.config.quality import QuarantineRule
 from milestones_dagster.config.relations import Relation
 from milestones_dagster.config.sources import EventSource
 from milestones_dagster.warehouse import operations
 from milestones_dagster.warehouse.duckdb import DIALECT, Warehouse, empty_rows, staged
 from milestones_dagster.warehouse.operations import KnownFile
 from milestones_dagster.warehouse.source_files import FileRefused, describe_file, discover
-from milestones_dagster.warehouse.source_mapping import EVENT_COLUMNS, rows_of
-from milestones_dagster.warehouse.source_schema import check_schema, inspect
+from milestones_dagster.warehouse.source_mapping import rows_of
+from milestones_dagster.warehouse.source_inspection import inspect
+from milestones_dagster.warehouse.source_schema import check_schema, remember_schema
+from milestones_dagster.warehouse.source_types import standard_types
 from milestones_dagster.warehouse.table import Table
 
 EMPTY_DAY = "empty"
 BATCH_ROWS = 2_000_000
 _DAY_IN_NAME = re.compile(r"(20\d{2})[-_]?(0[1-9]|1[0-2])[-_]?(0[1-9]|[12]\d|3[01])")
-_DAY_FILE = "????-??-??.parquet"
 _NO_DAY_FILE = "no-day.parquet"
+
+
+class JudgedRule(Protocol):
+    """What the gate reads of a rule: its name, its severity and the column by whose values it judges."""
+
+    @property
+    def name(self) -> str:
+        """Stable name."""
+
+    @property
+    def severity(self) -> str:
+        """`critical` blocks, `warning` does not."""
+
+    @property
+    def group_by(self) -> str | None:
+        """Column whose every value is judged by itself."""
 
 
 class Judged(Protocol):
     """What the gate reads of one rule's result."""
 
     @property
-    def passed(self) -> bool:
-        """Whether the rule holds."""
+    def rule(self) -> JudgedRule:
+        """The rule."""
 
     @property
-    def is_blocking(self) -> bool:
-        """Whether its failure refuses the rows."""
+    def passed(self) -> bool:
+        """Whether it holds."""
 
     @property
     def groups(self) -> Sequence[Mapping[str, Any]]:
-        """The failing groups of a rule that judges day by day."""
+        """The failing groups of a rule that judges by group."""
 
-    @property
-    def group_by(self) -> str | None:
-        """The column by whose values the rule judges."""
+
+def blocks(result: Judged) -> bool:
+    """Whether a result refuses the rows."""
+    return not result.passed and result.rule.severity == "critical"
 
 
 Audit = Callable[[Table, exp.Table], Sequence[Judged]]
@@ -112,7 +132,7 @@ class RawDays:
         warehouse: Warehouse,
         sources: Sequence[EventSource],
         base: Path,
-        quarantine: Sequence[Quarantine],
+        quarantine: Sequence[QuarantineRule],
         run_id: str,
         now: datetime,
     ) -> None:
@@ -155,6 +175,7 @@ class RawDays:
                 if progress is not None:
                     progress(number, len(paths))
             self._touch(source, changed)
+            gone -= operations.forget_moved(self.warehouse, source.name, gone)
         return self._plan(tuple(refused), tuple(new_columns), gone)
 
     def plan(self) -> DayPlan:
@@ -176,7 +197,7 @@ class RawDays:
         is_same = before is not None and (before.size_bytes, before.modified_at) == (status.st_size, modified_at)
         if before is not None and is_same and before.mapping_hash == mapping:
             if before.state == "refused":
-                raise FileRefused(path, *(before.reason or "").split("; ", 1))
+                raise FileRefused(path, *json.loads(before.reason or "[]"))
             return None
         content = describe_file(path)
         record = KnownFile(
@@ -198,14 +219,14 @@ class RawDays:
             columns = before.columns if before is not None and before.columns else self._usual_columns(known)
             note = check_schema(self.warehouse.connection, source, path, columns or None, inspection.schema)
         except FileRefused as error:
-            kept = replace(record, state="refused", reason=f"{error.reason}; {error.recovery}")
+            kept = replace(record, state="refused", reason=json.dumps([error.reason, error.recovery]))
             if before is not None:
                 kept = replace(kept, rows=before.rows, home_day=before.home_day, columns=before.columns)
             operations.remember_file(self.warehouse, kept, None, self.run_id, self.now)
             raise
         new_columns.extend(f"{path.name}: {column}" for column in note.new_columns)
         home = self._home_day(source, inspection.days, modified_at, path)
-        return replace(record, rows=inspection.rows, home_day=home, columns=dict(inspection.schema))
+        return replace(record, rows=inspection.rows, home_day=home, columns=remember_schema(columns or None, inspection.schema))
 
     def _usual_columns(self, known: Mapping[str, KnownFile]) -> dict[str, str]:
         """Columns of the newest accepted file of the source: what the next file is compared with."""
@@ -395,9 +416,10 @@ class RawDays:
             # nothing of the staged rows is kept: the day files are the table
             self.warehouse.connection.rollback()
         for day in good:
-            temporary = self._temporary(day)
-            if temporary.exists():
-                temporary.replace(self.folder / f"{day}.parquet")
+            written = next((self._unpublished / f"day={day}").glob("*.parquet"), None)
+            if written is not None:
+                written.replace(self.folder / f"{day}.parquet")
+        shutil.rmtree(self._unpublished, ignore_errors=True)
         operations.record_days(
             self.warehouse,
             [(day, plan.to_make[day], *counts.get(day, (0, 0))) for day in good],
@@ -407,28 +429,39 @@ class RawDays:
         outcome.made |= {day: counts.get(day, (0, 0)) for day in good}
 
     def _write(self, days: Sequence[date]) -> dict[date, tuple[int, int]]:
-        """Writes each day beside its place and returns its accepted and refused rows."""
+        """Writes the days beside their place and returns the accepted and refused rows of every staged day."""
         counted = exp.select(
             "day", exp.Count(this=exp.Star()), exp.Count(this=exp.column("refusal_reason"))
         ).from_(staged(self.table)).group_by("day")  # fmt: skip
         counts = {day: (total - refused, refused) for day, total, refused in self.warehouse.rows(counted)}
-        columns = [exp.column(column.name) for column in self.table.columns]
-        order = [exp.column(name) for name in self.table.order]
-        for day in days:
-            if day not in counts:
-                continue
-            of_day = (
-                exp.select(*columns)
-                .from_(staged(self.table))
-                .where(exp.column("day").eq(exp.cast(exp.Literal.string(day.isoformat()), "DATE")))
-                .order_by(*order)
-            )
-            relation = self.warehouse.connection.sql(of_day.sql(dialect=DIALECT))
-            relation.write_parquet(str(self._temporary(day)), compression="zstd")
+        written = [day for day in days if day in counts]
+        shutil.rmtree(self._unpublished, ignore_errors=True)
+        if written:
+            self._write_days(written)
         return counts
 
-    def _temporary(self, day: date) -> Path:
-        return self.folder / f".{day}.parquet.tmp"
+    def _write_days(self, days: Sequence[date]) -> None:
+        wanted = [exp.cast(exp.Literal.string(day.isoformat()), "DATE") for day in days]
+        rows = (
+            exp.select(*(exp.column(column.name) for column in self.table.columns))
+            .from_(staged(self.table))
+            .where(exp.column("day").isin(*wanted))
+            .order_by(*(exp.column(name) for name in self.table.order))
+        )
+        threads = self.warehouse.scalar("SELECT current_setting('threads')")
+        # one thread writes one file per day, in order
+        self.warehouse.execute("SET threads = 1")
+        try:
+            relation = self.warehouse.connection.sql(rows.sql(dialect=DIALECT))
+            relation.write_parquet(
+                str(self._unpublished), compression="zstd", partition_by=["day"], write_partition_columns=True
+            )
+        finally:
+            self.warehouse.execute("SET threads = ?", [threads])
+
+    @property
+    def _unpublished(self) -> Path:
+        return self.folder / ".unpublished"
 
     def _files_of(self, days: Sequence[date]) -> list[KnownFile]:
         wanted = set(days)
@@ -458,7 +491,7 @@ class RawDays:
     def _rows(self, paths: Mapping[str, Sequence[Path]], *, keep_repeated: bool = False) -> exp.Query:
         """The rows of raw_events that the given files of each source make, refused ones with their reason."""
         parts = [rows_of(self.sources[name], files) for name, files in sorted(paths.items()) if files]
-        mapped = parts[0] if parts else empty_rows(EVENT_COLUMNS)
+        mapped = parts[0] if parts else empty_rows(standard_types(EventSource))
         for part in parts[1:]:
             mapped = exp.union(mapped, part, distinct=False)
         select = self.warehouse.runnable(self.table, {"source.events": mapped})
@@ -521,13 +554,14 @@ def nominal_day(path: Path) -> date | None:
 def _refused_days(results: Sequence[Judged], days: Sequence[date]) -> dict[date, list[str]]:
     refused: dict[date, list[str]] = defaultdict(list)
     for result in results:
-        if result.passed or not result.is_blocking:
+        if not blocks(result):
             continue
-        name = str(getattr(getattr(result, "rule", None), "name", "a rule"))
-        failing = {group["day"] for group in result.groups} if result.group_by == "day" else set(days)
+        # a rule that judges nothing by day, or could not be evaluated, refuses the whole batch
+        by_day = result.rule.group_by == "day" and result.groups
+        failing = {str(group["day"])[:10] for group in result.groups} if by_day else {str(day) for day in days}
         for day in days:
-            if day in failing or str(day) in failing:
-                refused[day].append(name)
+            if str(day) in failing:
+                refused[day].append(result.rule.name)
     return refused
 
 

@@ -88,10 +88,18 @@ class Warehouse:
                 for column, kind in relation.columns.items()
             ]
             self.execute(exp.Create(this=exp.Schema(this=target, expressions=columns), kind="TABLE", replace=True))
-            if relation.rows:
-                marks = exp.Tuple(expressions=[exp.Placeholder() for _ in relation.columns])
-                insert = exp.insert(exp.Values(expressions=[marks]), target)
-                self.connection.executemany(insert.sql(dialect=DIALECT), [list(row) for row in relation.rows])
+            self.insert(target, relation.columns, relation.rows)
+
+    def insert(self, target: exp.Table, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> None:
+        """Adds `rows` to a table in one statement; `columns` are its DuckDB types by name, in the order of the values."""
+        if not rows:
+            return
+        lists = [
+            exp.func("unnest", exp.cast(exp.Placeholder(), exp.DataType.build(f"{kind}[]", dialect=DIALECT)))
+            for kind in columns.values()
+        ]
+        statement = exp.insert(exp.select(*lists), target)
+        self.execute(statement, [list(values) for values in zip(*rows, strict=True)])
 
     def exists(self, table: exp.Table) -> bool:
         """Whether a table or view of that schema and name is there."""

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from sqlglot import exp
+
 from milestones_dagster.warehouse.duckdb import Warehouse
 
 _TABLES = (
@@ -107,11 +109,24 @@ def remember_file(
         )  # fmt: skip
         if days is not None:
             warehouse.execute("DELETE FROM operations.source_file_days WHERE source = ? AND file = ?", [file.source, file.file])
-            for day, (rows, refused) in sorted(days.items()):
-                warehouse.execute(
-                    "INSERT INTO operations.source_file_days VALUES (?, ?, ?, ?, ?)",
-                    [file.source, file.file, day, rows, refused],
-                )
+            warehouse.insert(
+                exp.table_("source_file_days", db="operations"),
+                {"source": "VARCHAR", "file": "VARCHAR", "day": "DATE", "rows": "BIGINT", "refused_rows": "BIGINT"},
+                [(file.source, file.file, day, rows, refused) for day, (rows, refused) in sorted(days.items())],
+            )
+
+
+def forget_moved(warehouse: Warehouse, source: str, gone: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Forgets files that are gone from their place but there, with the same content, at another; returns them."""
+    known = known_files(warehouse, source)
+    absent = {file for name, file in gone if name == source}
+    present = {record.content_hash for file, record in known.items() if file not in absent and record.state == "loaded"}
+    moved = {(source, file) for file in absent if file in known and known[file].content_hash in present}
+    with warehouse.transaction():
+        for name, file in sorted(moved):
+            warehouse.execute("DELETE FROM operations.source_files WHERE source = ? AND file = ?", [name, file])
+            warehouse.execute("DELETE FROM operations.source_file_days WHERE source = ? AND file = ?", [name, file])
+    return moved
 
 
 def published_days(warehouse: Warehouse) -> dict[date, str]:
@@ -126,12 +141,14 @@ def record_days(
     now: datetime,
 ) -> None:
     """Records published days: day, signature, accepted rows, refused rows."""
-    rows = [[day, signature, accepted, refused, run_id, now] for day, signature, accepted, refused in days]
-    if not rows:
-        return
+    rows = [(day, signature, accepted, refused, run_id, now) for day, signature, accepted, refused in days]
+    columns = {
+        "day": "DATE", "signature": "VARCHAR", "rows": "BIGINT", "refused_rows": "BIGINT", "run_id": "VARCHAR",
+        "published_at": "TIMESTAMP",
+    }  # fmt: skip
     with warehouse.transaction():
-        warehouse.connection.executemany("DELETE FROM operations.days WHERE day = ?", [[row[0]] for row in rows])
-        warehouse.connection.executemany("INSERT INTO operations.days VALUES (?, ?, ?, ?, ?, ?)", rows)
+        warehouse.execute("DELETE FROM operations.days WHERE day IN (SELECT unnest(?::DATE[]))", [[row[0] for row in rows]])
+        warehouse.insert(exp.table_("days", db="operations"), columns, rows)
 
 
 def waivers(warehouse: Warehouse) -> dict[date, str]:
@@ -144,6 +161,13 @@ def waive(warehouse: Warehouse, day: date, reason: str, now: datetime) -> None:
     with warehouse.transaction():
         warehouse.execute("DELETE FROM operations.waivers WHERE day = ?", [day])
         warehouse.execute("INSERT INTO operations.waivers VALUES (?, ?, ?)", [day, reason, now])
+
+
+def unwaive(warehouse: Warehouse, day: date) -> bool:
+    """Takes the waiver of a day back; whether there was one."""
+    was_waived = day in waivers(warehouse)
+    warehouse.execute("DELETE FROM operations.waivers WHERE day = ?", [day])
+    return was_waived
 
 
 def publications(warehouse: Warehouse) -> dict[str, Publication]:
@@ -173,13 +197,15 @@ def publication_days(warehouse: Warehouse, table: str) -> dict[date, str]:
 
 def record_publication_days(warehouse: Warehouse, table: str, days: Mapping[date, str]) -> None:
     """Records the days that a table by day holds now, inside the transaction that publishes their rows."""
-    rows = [[table, day, signature] for day, signature in sorted(days.items())]
-    if not rows:
-        return
-    warehouse.connection.executemany(
-        "DELETE FROM operations.publication_days WHERE table_name = ? AND day = ?", [row[:2] for row in rows]
+    warehouse.execute(
+        "DELETE FROM operations.publication_days WHERE table_name = ? AND day IN (SELECT unnest(?::DATE[]))",
+        [table, list(days)],
     )
-    warehouse.connection.executemany("INSERT INTO operations.publication_days VALUES (?, ?, ?)", rows)
+    warehouse.insert(
+        exp.table_("publication_days", db="operations"),
+        {"table_name": "VARCHAR", "day": "DATE", "signature": "VARCHAR"},
+        [(table, day, signature) for day, signature in sorted(days.items())],
+    )
 
 
 def record_framework(

@@ -1,7 +1,7 @@
-"""The company's files as files: which ones a source names, what a file weighs and hashes to, whether its bytes are whole.
+"""The company's files as files: which ones a source names, their size and hash, and whether their bytes are whole.
 
-Put here what can be said of a file without looking at its rows. Keep out reading rows (`source_reader.py`), what its columns
-mean (`source_mapping.py`) and whether its content is accepted (`source_schema.py`).
+Put here what can be said of a file without looking at its rows. Keep out reading rows (`source_reader.py`), what its
+columns mean (`source_mapping.py`) and whether its content is accepted (`source_schema.py`).
 """
 
 import gzip
@@ -21,6 +21,7 @@ from milestones_dagster.config.sources import FileFormat, Source, format_of
 
 CHUNK_BYTES = 1 << 20
 DELIVER_AGAIN = "deliver the file again"
+ENCODING_RECOVERY = "deliver it as UTF-8, or name its encoding in read.encoding of sources.yaml"
 _NAME_IT = "correct the path in sources.yaml or deliver the files"
 _TEMPORARY_SUFFIXES = (".tmp", ".temp", ".part", ".partial", ".filepart", ".inprogress", ".crdownload", ".swp", "~")
 
@@ -52,23 +53,26 @@ class SourceFile:
 def discover(source: Source, base: Path = Path()) -> list[Path]:
     """Return the files that a source names, absolute and in the order of their paths.
 
-    A folder is searched to its leaves. Files and folders whose names begin with a dot or an underscore, and files still being
-    written (`*.tmp` and the like), are left out of folders and globs; a file named by itself is always taken.
+    A folder is searched to its leaves. Files and folders whose names begin with a dot or an underscore, and files still
+    being written (`*.tmp` and the like), are left out of folders and globs; a file named by itself is always taken.
 
     Args:
         source: the source; its path is a file, a glob (`**` crosses folders) or a folder.
         base: the config folder, from which a relative path starts.
 
     Raises:
-        SourceNotFound: when there is no such file; it names the path as configured, as resolved, and the nearest folder there is.
+        SourceNotFound: when there is no such file; it names the path as configured, as resolved, and the nearest folder
+        there is.
     """
-    resolved = Path(os.path.abspath(base / source.path))  # noqa: PTH100 (takes `..` out and leaves links, whose names carry the suffix)
+    # unlike resolve(), this keeps a link's own name, which carries the suffix
+    resolved = Path(os.path.abspath(base / source.path))  # noqa: PTH100
     if resolved.is_file():
         return [resolved]
     start, pattern = resolved, "**"
     if not resolved.is_dir():
         start, pattern = _split(resolved, Path(source.path))
-    found = [start / name for name in glob(pattern, root_dir=start, recursive=True)] if pattern else []
+    # Path.glob would take the wildcards of hidden folders along and cannot be given a literal root
+    found = [start / name for name in glob(pattern, root_dir=start, recursive=True)] if pattern else []  # noqa: PTH207
     files = sorted(path for path in found if _is_delivered(path.relative_to(start)) and path.is_file())
     if not files:
         verb = "holds no file" if resolved.is_dir() else "matches no file" if pattern else "does not exist"
@@ -83,7 +87,7 @@ def _is_delivered(path: Path) -> bool:
 
 
 def _split(resolved: Path, configured: Path) -> tuple[Path, str]:
-    """Return the folder before the first wildcard of a path, and the pattern from there ("" when there is no wildcard)."""
+    """Return the folder before the first wildcard of a path and the pattern from there, "" without a wildcard."""
     magic = next((place for place, part in enumerate(configured.parts) if has_magic(part)), None)
     if magic is None:
         return resolved, ""
@@ -127,13 +131,15 @@ def format_of_file(source: Source, path: Path) -> FileFormat:
         raise FileRefused(
             path,
             f"the suffix {path.suffix or '(none)'} says no format",
-            "name the format (csv, tsv, jsonl, parquet) of the source in sources.yaml, or move the file out of the folder",
+            "name the format (csv, tsv, jsonl, parquet) of its source in sources.yaml, or move the file away",
         )
     if compression == ".bz2":
         raise FileRefused(path, "bzip2 files cannot be read", "deliver the file plain, or compressed as .gz or .zst")
     if found == "parquet" and compression in {".gz", ".zst"}:
         raise FileRefused(
-            path, "a Parquet file inside a compressed one cannot be read", "deliver it plain: Parquet compresses by itself"
+            path,
+            "a Parquet file inside a compressed one cannot be read",
+            "deliver it plain: Parquet compresses by itself",
         )
     return found
 
@@ -141,8 +147,8 @@ def format_of_file(source: Source, path: Path) -> FileFormat:
 def refuse_broken_bytes(path: Path) -> None:
     """Read a file's bytes to the end where that alone shows whether they are whole.
 
-    A reader of rows takes a compressed stream that was cut off between two rows for a shorter file, so every compressed file
-    is decompressed here once.
+    A reader of rows takes a compressed stream that was cut off between two rows for a shorter file, so every compressed
+    file is decompressed here once.
 
     Raises:
         FileRefused: when the file is gone, empty (0 bytes), or its compressed stream is truncated or damaged.

@@ -1,7 +1,8 @@
 """What the columns of a source mean: the query that turns files into rows of the product's standard columns.
 
-Put here the standard columns of each kind of source and the place of each mapped column among them. Keep out how files are
-read (`source_reader.py`), how one value is converted (`source_values.py`) and when a file is refused (`source_schema.py`).
+Put here the standard columns of each kind of source and the place of each mapped column among them. Keep out how files
+are read (`source_reader.py`), how one value is converted (`source_values.py`) and when a file is refused
+(`source_schema.py`).
 """
 
 import difflib
@@ -13,6 +14,7 @@ import duckdb
 from sqlglot import exp
 
 from milestones_dagster.config.sources import AccountSource, EventSource, Source, SubscriptionSource, UserSource
+from milestones_dagster.warehouse.source_diagnosis import refusal_of
 from milestones_dagster.warehouse.source_files import FileRefused, format_of_file
 from milestones_dagster.warehouse.source_reader import (
     FILE_COLUMN,
@@ -76,9 +78,9 @@ _SHOWN_COLUMNS = 30
 class MappedColumn:
     """One column that a source maps.
 
-    `column` is the file's (or `sql:`'s) name of it, `target` the standard column, property or attribute that it becomes, `key`
-    the place in sources.yaml that says so. Of JSON lines a packed one may be absent from a file: a key without a value is
-    commonly left out.
+    `column` is the file's (or `sql:`'s) name of it, `target` the standard column, property or attribute that it
+    becomes, `key` the place in sources.yaml that says so. Of JSON lines a packed one may be absent from a file: a key
+    without a value is commonly left out.
     """
 
     column: str
@@ -110,17 +112,17 @@ def mapped_columns(source: AnySource) -> list[MappedColumn]:
 
 
 def rows_of(source: AnySource, paths: Sequence[Path]) -> Query:
-    """Return the query for the mapped rows of some files of a source; it reads no rows, but looks at the files' columns.
+    """Return the query for the mapped rows of files of a source; it reads no rows, but looks at the files' columns.
 
-    Columns of an event source: event_id, account_id, user_id, event VARCHAR, occurred_at TIMESTAMP (UTC; NULL when unreadable),
-    occurred_at_text VARCHAR (the text that was unreadable, else NULL), received_at TIMESTAMP (UTC), properties VARCHAR (a JSON
-    object or NULL), source, file VARCHAR, file_row BIGINT (from 1). Without a mapped event_id it is the MD5 of the row's
-    content, followed by -2, -3… where one file says the same again: a repeated delivery has the same ids, and the rows of one
-    file stay apart.
+    Columns of an event source: event_id, account_id, user_id, event VARCHAR, occurred_at TIMESTAMP (UTC; NULL when
+    unreadable), occurred_at_text VARCHAR (the text that was unreadable, else NULL), received_at TIMESTAMP (UTC),
+    properties VARCHAR (a JSON object or NULL), source, file VARCHAR, file_row BIGINT (from 1). Without a mapped
+    event_id it is the MD5 of the row's content, followed by -2, -3… where one file says the same again: a repeated
+    delivery has the same ids, and the rows of one file stay apart.
 
-    Columns of the other sources: their standard columns (ids and texts VARCHAR, times TIMESTAMP in UTC, seats and mrr DOUBLE,
-    is_trial BOOLEAN, false unless said, term_months INTEGER; typed NULLs where not mapped), attributes VARCHAR (a JSON object
-    or NULL), file VARCHAR, file_row BIGINT.
+    Columns of the other sources: their standard columns (ids and texts VARCHAR, times TIMESTAMP in UTC, seats and mrr
+    DOUBLE, is_trial BOOLEAN, false unless said, term_months INTEGER; typed NULLs where not mapped), attributes VARCHAR
+    (a JSON object or NULL), file VARCHAR, file_row BIGINT.
 
     With `sql:` the rows of a file are numbered as that query gives them.
 
@@ -134,7 +136,10 @@ def rows_of(source: AnySource, paths: Sequence[Path]) -> Query:
     groups: dict[tuple[tuple[tuple[str, str], ...], bool], list[Path]] = {}
     with duckdb.connect() as connection:
         for path in paths:
-            types, is_numbered = _layout(connection, source, path)
+            try:
+                types, is_numbered = _layout(connection, source, path)
+            except duckdb.Error as error:
+                raise refusal_of(source, path, error) from error
             groups.setdefault((tuple(types.items()), is_numbered), []).append(path)
     return _together(
         mapped_rows(source, _raw_rows(source, files, dict(types), is_numbered), dict(types))
@@ -153,7 +158,7 @@ def mapped_rows(source: AnySource, raw: Query, types: Mapping[str, str]) -> exp.
     mapped = [column for column in mapped_columns(source) if column.column in types]
     standard = {column.target: column for column in mapped if not column.is_packed}
     packed = {column.target: (_column(column.column), types[column.column]) for column in mapped if column.is_packed}
-    chosen: dict[str, exp.Expression] = {}
+    chosen: dict[str, exp.Expr] = {}
     for target, kind in STANDARD_COLUMNS[type(source)].items():
         found = standard.get(target)
         if kind == "object":
@@ -172,18 +177,23 @@ def mapped_rows(source: AnySource, raw: Query, types: Mapping[str, str]) -> exp.
     else:
         chosen["attributes"] = packed_text(packed)
     chosen |= {"file": _column(FILE_COLUMN), "file_row": _column(ROW_COLUMN)}
-    rows = exp.select(*(value.as_(name, quoted=True) for name, value in chosen.items())).from_(raw.subquery("raw_rows"))
+    rows = exp.select(*(value.as_(name, quoted=True) for name, value in chosen.items())).from_(
+        raw.subquery("raw_rows", copy=False)
+    )
     if isinstance(source, EventSource) and source.columns.event_id is None:
         return _with_event_ids(rows, list(chosen))
     return rows
 
 
 def numbered_rows(source: AnySource, path: Path, types: Mapping[str, str]) -> exp.Select:
-    """Return the query for the mapped columns of one file as they stand, with `__file` and the row's number `__row`, from 1."""
+    """Return the query for the mapped columns of one file as they stand, with `__file` and `__row`, from 1."""
     rows = rows_of_file(source, path, types)
     number = exp.Window(this=exp.RowNumber())
+    if source.sql is not None and _has_no_order(rows):
+        # the same file must give the same numbers again
+        number.set("order", exp.Order(expressions=[exp.Ordered(this=_column(name)) for name in types]))
     names = [*(_column(name) for name in types), exp.Literal.string(str(path)).as_(FILE_COLUMN, quoted=True)]
-    return exp.select(*names, number.as_(ROW_COLUMN, quoted=True)).from_(rows.subquery("file_rows"))
+    return exp.select(*names, number.as_(ROW_COLUMN, quoted=True)).from_(rows.subquery("file_rows", copy=False))
 
 
 def refuse_missing(source: AnySource, path: Path, columns: Iterable[str]) -> None:
@@ -234,22 +244,29 @@ def _raw_rows(source: AnySource, paths: Sequence[Path], types: Mapping[str, str]
     return parquet_rows(paths).select(*names, append=False)
 
 
+def _has_no_order(query: Query) -> bool:
+    is_mixed = query.find(exp.Group, exp.Distinct, exp.Join) is not None or any(
+        operation.args.get("distinct") for operation in query.find_all(exp.SetOperation)
+    )
+    return is_mixed and query.args.get("order") is None
+
+
 def _with_event_ids(rows: exp.Select, names: Sequence[str]) -> exp.Select:
-    """Return the rows with the hash of their content as event_id, numbered where a file says the same more than once."""
+    """Return the rows with the hash of their content as event_id, numbered where a file says the same again."""
     content = call("json_array", *(_column(name) for name in _EVENT_CONTENT))
     hashed = call("md5", exp.cast(content, "varchar"))
-    inner = exp.select("*", hashed.as_("__hash", quoted=True)).from_(rows.subquery("mapped_rows"))
+    inner = exp.select("*", hashed.as_("__hash", quoted=True)).from_(rows.subquery("mapped_rows", copy=False))
     place = exp.Window(
         this=exp.RowNumber(),
         partition_by=[_column("file"), _column("__hash")],
         order=exp.Order(expressions=[exp.Ordered(this=_column("file_row"))]),
     )
-    numbered = exp.select("*", place.as_("__place", quoted=True)).from_(inner.subquery("hashed_rows"))
+    numbered = exp.select("*", place.as_("__place", quoted=True)).from_(inner.subquery("hashed_rows", copy=False))
     again = call("concat", _column("__hash"), exp.Literal.string("-"), _column("__place"))
     is_first = exp.EQ(this=_column("__place"), expression=exp.Literal.number(1))
     event_id = exp.Case().when(is_first, _column("__hash")).else_(again)
     chosen = [event_id.as_("event_id", quoted=True), *(_column(name) for name in names if name != "event_id")]
-    return exp.select(*chosen).from_(numbered.subquery("numbered_rows"))
+    return exp.select(*chosen).from_(numbered.subquery("numbered_rows", copy=False))
 
 
 def _together(queries: Iterable[Query]) -> Query:

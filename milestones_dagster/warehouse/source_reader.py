@@ -1,7 +1,8 @@
 """The rows of the company's files as they stand: which columns a file has, and the query that reads it.
 
-Put here how a format is read and how a source's `sql:` is put around it. Keep out what the columns mean (`source_mapping.py`)
-and whether their values are accepted (`source_schema.py`). Queries are built of expressions, never of text.
+Put here how a format is read and how a source's `sql:` is put around it. Keep out what the columns mean
+(`source_mapping.py`) and whether their values are accepted (`source_schema.py`). Queries are built of expressions,
+never of text.
 """
 
 import csv
@@ -9,6 +10,7 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import duckdb
 import sqlglot
@@ -17,7 +19,7 @@ from sqlglot.errors import ParseError
 from sqlglot.optimizer.scope import traverse_scope
 
 from milestones_dagster.config.sources import EventSource, ReadOptions, Source
-from milestones_dagster.warehouse.source_files import FileRefused, format_of_file, open_bytes
+from milestones_dagster.warehouse.source_files import ENCODING_RECOVERY, FileRefused, format_of_file, open_bytes
 
 DIALECT = "duckdb"
 TEXT_FORMATS = ("csv", "tsv", "jsonl")
@@ -27,13 +29,13 @@ _DELIMITERS = {"csv": ",", "tsv": "\t"}
 _ENCODINGS = {"utf-8": "utf-8", "utf8": "utf-8", "utf-8-sig": "utf-8", "latin-1": "latin-1", "iso-8859-1": "latin-1"}
 _ENCODINGS |= {"latin1": "latin-1", "utf-16": "utf-16", "utf16": "utf-16"}
 _DESCRIBE_PARQUET = "DESCRIBE SELECT * FROM read_parquet(?, hive_partitioning = false)"
-_JSON_KEYS = "SELECT DISTINCT unnest(json_keys(json)) FROM read_ndjson_objects(?)"
-_IS_OBJECTS = "SELECT bool_and(json_type(json) = 'OBJECT') FROM read_ndjson_objects(?)"
+_JSON_KEYS = "SELECT json_keys(json), bool_and(json_type(json) = 'OBJECT') FROM read_ndjson_objects(?) GROUP BY 1"
 _WILDCARD = re.compile(r"([*?\[])")
+_ESCAPED = re.compile("[\udc80-\udcff]")
 
 
 class SourceSqlError(Exception):
-    """A source's `sql:` that cannot be accepted: the sentence names the source, what was found and what would be right."""
+    """A source's `sql:` that cannot be accepted: the sentence names source, what was found, what would be right."""
 
 
 def describe_source(source: Source) -> str:
@@ -81,7 +83,7 @@ def rows_of_file(source: Source, path: Path, columns: Mapping[str, str]) -> exp.
 
 
 def parquet_rows(paths: Sequence[Path]) -> exp.Select:
-    """Return the query for the rows of Parquet files in one reader; `__file` is the path, columns are matched by name."""
+    """Return the query for the rows of Parquet files in one reader, matched by name; `__file` is the path."""
     files = exp.array(*(exp.Literal.string(literal_path(path)) for path in paths))
     reader = _call("read_parquet", files, union_by_name=exp.true(), filename=_text(FILE_COLUMN), **_PLAIN)
     return exp.select(exp.Star()).from_(exp.Table(this=reader))
@@ -92,7 +94,7 @@ def literal_path(path: Path) -> str:
     return _WILDCARD.sub(r"[\1]", str(path))
 
 
-def call(name: str, *arguments: exp.Expression) -> exp.Anonymous:
+def call(name: str, *arguments: exp.Expr) -> exp.Anonymous:
     """Return the call of a DuckDB function; sqlglot leaves its name and arguments as they are."""
     return exp.Anonymous(this=name, expressions=list(arguments))
 
@@ -108,15 +110,19 @@ def csv_header(source: Source, path: Path) -> list[str]:
     options = source.read or ReadOptions()
     encoding = _encoding(options, path)
     delimiter = options.delimiter or _DELIMITERS[format_of_file(source, path)]
-    quoting = csv.QUOTE_NONE if options.quote is None else csv.QUOTE_MINIMAL
+    quoting: Literal[0, 3] = csv.QUOTE_NONE if options.quote is None else csv.QUOTE_MINIMAL
+    # the stream is decoded in chunks: bad bytes further down are for the reader of the rows to name by their line
+    errors = "surrogateescape" if encoding == "utf-8" else "strict"
     try:
         with open_bytes(path) as stream:
-            lines = io.TextIOWrapper(stream, "utf-8-sig" if encoding == "utf-8" else encoding, newline="")
+            lines = io.TextIOWrapper(stream, "utf-8-sig" if encoding == "utf-8" else encoding, errors, newline="")
             reader = csv.reader(lines, delimiter=delimiter, quotechar=options.quote, quoting=quoting)
             row = next(reader, [])
             lines.detach()
     except UnicodeError as error:
-        raise FileRefused(path, f"the file is not {encoding.upper()}", _ENCODING_RECOVERY) from error
+        raise FileRefused(path, f"the file is not {encoding.upper()}", ENCODING_RECOVERY) from error
+    if any(_ESCAPED.search(name) for name in row):
+        raise FileRefused(path, "line 1 is not UTF-8", ENCODING_RECOVERY)
     if not any(name.strip() for name in row):
         raise FileRefused(path, "the first line is blank, where the names of the columns are expected")
     if not options.header:
@@ -130,9 +136,8 @@ def csv_header(source: Source, path: Path) -> list[str]:
     return names
 
 
-_ENCODING_RECOVERY = "deliver it as UTF-8, or name its encoding in read.encoding of sources.yaml"
 _NO_TEXT = ("\x01",)  # DuckDB wants at least one text that means no value
-_PLAIN: dict[str, exp.Expression] = {"hive_partitioning": exp.false()}
+_PLAIN: dict[str, exp.Expr] = {"hive_partitioning": exp.false()}
 
 
 def _encoding(options: ReadOptions, path: Path) -> str:
@@ -152,7 +157,8 @@ def _reader(source: Source, path: Path, columns: Mapping[str, str]) -> exp.Table
         case "parquet":
             return exp.Table(this=_call("read_parquet", file, **_PLAIN))
         case "jsonl" if source.sql is not None:
-            # the whole file is looked at: a sample would let a late row change the types of the columns that `sql:` reads
+            # the whole file is looked at: a sample would let a late row change the types of the columns that `sql:`
+            # reads
             types = {"sample_size": exp.Literal.number(-1)}
             return exp.Table(this=_call("read_json", file, format=_text("newline_delimited"), **types, **_PLAIN))
         case "jsonl":
@@ -180,7 +186,7 @@ def _reader(source: Source, path: Path, columns: Mapping[str, str]) -> exp.Table
             )
 
 
-def _call(name: str, *arguments: exp.Expression, **options: exp.Expression) -> exp.Anonymous:
+def _call(name: str, *arguments: exp.Expr, **options: exp.Expr) -> exp.Anonymous:
     named = (exp.EQ(this=exp.to_identifier(option), expression=value.copy()) for option, value in options.items())
     return call(name, *arguments, *named)
 
@@ -196,10 +202,10 @@ def _text(value: str) -> exp.Literal:
 
 
 def _json_keys(connection: duckdb.DuckDBPyConnection, path: Path) -> list[str]:
-    is_objects = connection.execute(_IS_OBJECTS, [literal_path(path)]).fetchone()
-    if is_objects is not None and is_objects[0] is False:
-        raise duckdb.InvalidInputException("a line is no JSON object")
-    keys = [row[0] for row in connection.execute(_JSON_KEYS, [literal_path(path)]).fetchall()]
+    shapes = connection.execute(_JSON_KEYS, [literal_path(path)]).fetchall()
+    if not all(is_object for _, is_object in shapes):
+        raise duckdb.InvalidInputException("JSON: a line is no object")
+    keys = {key for shape, _ in shapes for key in shape}
     # DuckDB compares names without case, so of `A` and `a` it can read but one
     return list({key.lower(): key for key in sorted(keys)}.values())
 
@@ -243,11 +249,15 @@ def _reshape(source: Source, reader: exp.Table) -> exp.Select | exp.SetOperation
 
 def _parse(source: Source) -> exp.Select | exp.SetOperation:
     try:
-        statements = [statement for statement in sqlglot.parse(source.sql or "", dialect=DIALECT) if statement is not None]
+        statements = [
+            statement for statement in sqlglot.parse(source.sql or "", dialect=DIALECT) if statement is not None
+        ]
     except ParseError as error:
         reason = str(error.errors[0]["description"]) if error.errors else str(error)
         line = error.errors[0]["line"] if error.errors else 1
-        raise SourceSqlError(_refusal(source, f"cannot be read (line {line}: {reason})", "one SELECT over `file`")) from error
+        raise SourceSqlError(
+            _refusal(source, f"cannot be read (line {line}: {reason})", "one SELECT over `file`")
+        ) from error
     if len(statements) != 1:
         raise SourceSqlError(_refusal(source, f"has {len(statements)} statements", "one SELECT over `file`"))
     query = statements[0]

@@ -1,7 +1,8 @@
 /*
 about: >
   How common the use of each feature is, among all paying accounts and among those whose plan includes it: the benchmark that screens out what is too common
-  or too narrow to tell customers apart. Rows are the accounts that paid for the whole adoption window.
+  or too narrow to tell customers apart. Rows are the accounts that paid for the whole adoption window; without
+  subscriptions, those whose tenure covers it and that had a core event in it.
 grain: one row per feature that events tell
 key: [feature]
 columns:
@@ -43,7 +44,10 @@ WITH span AS (
   SELECT t.account_key
   FROM account_tenure AS t
   CROSS JOIN span AS s
+  JOIN rule_events AS e
+    ON e.account_key = t.account_key AND e.rule = 'core' AND e.occurred_at >= s.from_at AND e.occurred_at < s.as_of
   WHERE s.billed = 0 AND t.tenure_start <= s.from_at
+  GROUP BY t.account_key
 ), rows_of_window AS (
   SELECT p.account_key, h.plan
   FROM paid AS p

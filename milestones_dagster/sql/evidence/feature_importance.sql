@@ -12,7 +12,7 @@ columns:
   title: VARCHAR NOT NULL -- The feature in the company's words.
   category: VARCHAR -- Part of the product that it belongs to.
   measure: VARCHAR NOT NULL -- How it is measured, such as `used`, `days`, `count_per_seat`, `setting`.
-  rank: BIGINT NOT NULL -- 1 for the most important.
+  rank: BIGINT -- 1 for the most important; NULL where nothing could be fitted.
   importance: DOUBLE -- Mean drop of the held-out ROC AUC when the feature is permuted.
   importance_sd: DOUBLE -- Standard deviation over the repeats, the noise of the method.
   importance_low: DOUBLE -- 2.5 percentile by resampling held-out accounts.

@@ -18,7 +18,7 @@ columns:
   size_stratum: VARCHAR -- Size class of the seats at the month's close.
   plan: VARCHAR -- Plan at the month's close.
   mrr: DOUBLE [currency per month] -- Monthly recurring revenue at the month's close.
-  is_paying: BOOLEAN NOT NULL -- Paying at the month's close.
+  is_paying: BOOLEAN NOT NULL -- Paying at the month's close; without subscriptions, did anything in the month.
   has_left: BOOLEAN NOT NULL -- Stopped paying longer ago than a gap may last, and not back.
 */
 WITH basis AS (
@@ -91,11 +91,11 @@ WITH basis AS (
   FROM known AS k
   GROUP BY k.account_key, k.month
 ), active AS (
-  SELECT d.account_key, CAST(DATE_TRUNC('month', d.reporting_date) AS DATE) AS month, COUNT(DISTINCT d.user_key) AS users
+  SELECT d.account_key, CAST(DATE_TRUNC('month', d.reporting_date) AS DATE) AS month, COUNT(DISTINCT CASE WHEN d.user_key <> 0 THEN d.user_key END) AS users
   FROM account_event_daily AS d
   CROSS JOIN run.observation AS o
   CROSS JOIN basis AS b
-  WHERE d.day < o.as_of_date AND d.user_key <> 0 AND b.seats_basis = 'active_users'
+  WHERE d.day < o.as_of_date AND (b.seats_basis = 'active_users' OR b.sources = 0)
   GROUP BY d.account_key, CAST(DATE_TRUNC('month', d.reporting_date) AS DATE)
 ), measured AS (
   SELECT
@@ -115,7 +115,7 @@ WITH basis AS (
     END AS seats_at_close,
     CASE WHEN b.sources > 0 THEN l.plan ELSE h.plan END AS plan,
     CASE WHEN b.sources > 0 THEN l.mrr END AS mrr,
-    CASE WHEN b.sources > 0 THEN COALESCE(l.is_paying, FALSE) ELSE TRUE END AS is_paying,
+    CASE WHEN b.sources > 0 THEN COALESCE(l.is_paying, FALSE) ELSE u.account_key IS NOT NULL END AS is_paying,
     b.sources > 0 AND p.paid_to + TO_SECONDS(g.seconds) + TO_MONTHS(g.months) <= m.close_at AS has_left
   FROM account_month AS m
   CROSS JOIN basis AS b

@@ -11,7 +11,7 @@ columns:
   occurred_at: TIMESTAMP -- When it happened, UTC; NULL in refused rows with an unreadable time.
   reporting_date: DATE -- Date of occurred_at in the reporting time zone.
   event: VARCHAR -- Name of the event as the tracking plan knows it.
-  event_id: VARCHAR NOT NULL -- Identifier from the source, or a hash of the row and its repetition number within its file.
+  event_id: VARCHAR NOT NULL -- Identifier from the source, or a hash of the row where it has none.
   account_key: BIGINT -- 64-bit key of the account; NULL for an event without an account.
   user_key: BIGINT -- 64-bit key of the user; NULL for an event without a user.
   account_id: VARCHAR -- The account's own identifier, read by event_identities alone.
@@ -37,13 +37,7 @@ WITH delivered AS (
       e.event_id,
       MD5(
         COALESCE(e.account_id, '') || '|' || COALESCE(e.user_id, '') || '|' || COALESCE(e.event, '') || '|'
-        || COALESCE(CAST(e.occurred_at AS VARCHAR), e.occurred_at_text, '') || '|' || COALESCE(e.properties, '') || '|'
-        || CAST(
-          ROW_NUMBER() OVER (
-            PARTITION BY e.file, e.account_id, e.user_id, e.event, e.occurred_at, e.occurred_at_text, e.properties
-            ORDER BY e.file_row
-          ) AS VARCHAR
-        )
+        || COALESCE(CAST(e.occurred_at AS VARCHAR), e.occurred_at_text, '') || '|' || COALESCE(e.properties, '')
       )
     ) AS event_id,
     CASE

@@ -1,0 +1,355 @@
+"""The command line: `milestones`.
+
+Put here commands, their help and what they print. Keep out what they do: every command calls one function of another package, imported
+when it runs, so that `--help` answers at once.
+"""
+
+import os
+import sys
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from milestones_dagster.definitions import Wiring
+    from milestones_dagster.orchestration.running import RunDone, StepDone
+    from milestones_dagster.report.headline import Headline
+
+_CONFIG = click.option(
+    "--config",
+    "config_dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("assets_config"),
+    show_default=True,
+    help="Folder with framework.yaml and sources.yaml.",
+)
+
+
+class Refusal(click.ClickException):
+    """An error that is the user's to mend: its sentence is printed without a trace, the exit code is 1."""
+
+    def show(self, file: Any = None) -> None:
+        """Prints the sentence as it is: it begins with the file or the thing that it is about."""
+        click.echo(self.message, err=True, file=file)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+def main() -> None:
+    """Customer milestones from product events: setup, activation, usage, maturity, retention."""
+
+
+@main.command()
+@_CONFIG
+@click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="See everything as of the start of this day (UTC), in a warehouse of its own.")
+def run(config_dir: Path, as_of: datetime | None) -> None:
+    """Load what is new, bring every table up to date behind its gate, print the headline."""
+    from milestones_dagster.orchestration.running import dagster_home, run_graph
+
+    console = _console()
+    progress = _Bars(console)
+    wiring = _wire(config_dir, as_of=as_of.date() if as_of is not None else None, progress=progress)
+    path = Path(wiring.warehouse.database)
+    console.print(f"[bold]{wiring.declared.config.framework.product}[/]: {len(wiring.declared.tables)} tables into {_shown(path)}")
+    for warning in wiring.declared.config.warnings:
+        console.print(f"[yellow]note[/] {warning}", highlight=False)
+    with progress:
+        done = run_graph(wiring.definitions, dagster_home(path), lambda step: progress.end(step), progress.begin)
+    _print_outcome(console, done)
+    if not done.is_success:
+        sys.exit(1)
+    from milestones_dagster.report.headline import read_headline
+
+    _print_headline(console, read_headline(path))
+    _print_where(console, config_dir, path)
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--accounts", type=click.IntRange(200, 200_000), default=2_000, show_default=True, help="Customers.")
+@click.option("--months", type=click.IntRange(6, 60), default=24, show_default=True, help="Months of history.")
+@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), default="2026-07-01", show_default=True, help="End of the history, excluded.")
+@click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="The same seed gives the same company.")
+@click.option("--events-per-account", type=click.IntRange(1, 10_000), help="Raise the mean number of events per customer to this.")
+@click.option("--dirt", is_flag=True, help="Deliver late, repeated, malformed, future and unknown events, and leave a day out.")
+@click.option("--overwrite", is_flag=True, help="Replace a company that was made with other parameters.")
+def demo(folder: Path, accounts: int, months: int, until: datetime, seed: int, events_per_account: int | None, dirt: bool, overwrite: bool) -> None:  # noqa: E501
+    """Write a demonstration company, with its planted truth beside it, into FOLDER.
+
+    A company that is already there with the same parameters is left as it is.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from milestones_dagster.demo.dirt import Dirt
+    from milestones_dagster.demo.generate import DemoFolderError, generate
+
+    console = _console()
+    with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console) as bars:
+        task = bars.add_task("demonstration company", total=None)
+        try:
+            truth = generate(
+                folder,
+                accounts=accounts,
+                months=months,
+                until=until.date(),
+                seed=seed,
+                events_per_account=events_per_account,
+                dirt=Dirt() if dirt else None,
+                progress=lambda step, steps: bars.update(task, completed=step, total=steps),
+                overwrite=overwrite,
+            )
+        except (DemoFolderError, ValueError) as error:
+            raise Refusal(str(error)) from error
+    console.print(f"{_shown(folder)}: the company; {_shown(truth)}: what is planted in it")
+
+
+@main.command("check-config")
+@click.argument("config_dir", type=click.Path(path_type=Path), default=Path("assets_config"))
+def check_config_command(config_dir: Path) -> None:
+    """Print every problem of the config folder at once; exit 1 when there is an error."""
+    from milestones_dagster.config.loader import check_config, load_config
+
+    problems = check_config(config_dir)
+    for problem in problems:
+        click.echo(str(problem))
+    errors = [problem for problem in problems if problem.severity == "error"]
+    if not errors:
+        from milestones_dagster.orchestration.session import Declared
+        from milestones_dagster.quality.suites import SuiteError
+
+        try:
+            Declared.of(load_config(config_dir))
+        except SuiteError as error:
+            raise Refusal(str(error)) from error
+    warnings = len(problems) - len(errors)
+    click.echo(f"{config_dir}: {len(errors)} error(s), {warnings} warning(s)" if problems else f"{config_dir}: no problems")
+    if errors:
+        sys.exit(1)
+
+
+@main.command()
+@_CONFIG
+def plan(config_dir: Path) -> None:
+    """Print what is behind, why, and what a run would make. Nothing is made."""
+    from rich.table import Table as Grid
+
+    console = _console()
+    with _open(config_dir) as session:
+        from milestones_dagster.orchestration.planning import plan_of
+
+        found = plan_of(session)
+    for line in found.lines:
+        console.print(line, highlight=False)
+    grid = Grid("table", "state", "why", box=None, pad_edge=False)
+    for entry in found.tables:
+        grid.add_row(entry.table, entry.state, entry.reason)
+    console.print(grid)
+
+
+@main.command()
+@click.argument("day", type=click.DateTime(["%Y-%m-%d"]))
+@_CONFIG
+@click.option("--reason", default="", help="Why the day may be passed over; kept with the waiver.")
+@click.option("--undo", is_flag=True, help="Take the waiver back.")
+def waive(day: datetime, config_dir: Path, reason: str, undo: bool) -> None:
+    """Let the watermark pass DAY although it is not published."""
+    from milestones_dagster.warehouse import operations
+
+    if not undo and not reason.strip():
+        raise Refusal("waive: --reason is missing; say why the day may be passed over, it is kept with the waiver")
+    with _open(config_dir) as session:
+        wanted = day.date()
+        if undo:
+            was_waived = operations.unwaive(session.warehouse, wanted)
+            click.echo(f"{wanted}: the waiver is taken back" if was_waived else f"{wanted} was not waived")
+            return
+        days = operations.published_days(session.warehouse)
+        if wanted in days:
+            raise Refusal(f"{wanted} is published; only a day that is missing or refused can be waived")
+        operations.waive(session.warehouse, wanted, reason.strip(), datetime.now(UTC).replace(tzinfo=None))
+    click.echo(f"{wanted}: waived ({reason.strip()}); the next run passes it")
+
+
+@main.command()
+@_CONFIG
+@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Port of the Dagster UI.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address that it listens on.")
+def ui(config_dir: Path, port: int, host: str) -> None:
+    """Serve the Dagster UI and its daemon (schedules, sensors, alerts) with this config's run history."""
+    from milestones_dagster.definitions import CONFIG_VARIABLE
+    from milestones_dagster.orchestration.running import dagster_home
+
+    wiring = _wire(config_dir)
+    home = dagster_home(Path(wiring.warehouse.database))
+    environment = {**os.environ, "DAGSTER_HOME": str(home), CONFIG_VARIABLE: str(config_dir.resolve()), "DAGSTER_DISABLE_TELEMETRY": "yes"}
+    click.echo(f"Dagster UI on http://{host}:{port}, run history in {_shown(home)}; stop with Ctrl-C")
+    program = str(Path(sys.executable).with_name("dagster"))
+    arguments = [program, "dev", "-m", "milestones_dagster.definitions", "-h", host, "-p", str(port)]
+    os.execve(program, arguments, environment)  # noqa: S606 - the program stands beside this interpreter
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path("assets_config/schemas"))
+def schemas(folder: Path) -> None:
+    """Write the JSON Schemas of the config files, for editors, into FOLDER."""
+    from milestones_dagster.config.schemas import write_schemas
+
+    write_schemas(folder)
+    click.echo(f"{folder}: written")
+
+
+# --- opening --------------------------------------------------------------------------------------------------------
+
+
+def _wire(config_dir: Path, *, as_of: date | None = None, progress: Any = None) -> "Wiring":
+    """The wiring of a config folder; every problem of the config is printed when it cannot be accepted."""
+    from milestones_dagster.config.loader import ConfigError, load_config
+    from milestones_dagster.definitions import wire
+    from milestones_dagster.quality.suites import SuiteError
+
+    overrides: dict[str, Any] = {"progress": progress} if progress is not None else {}
+    try:
+        if as_of is not None:
+            # a past as-of has a warehouse of its own: published tables are only ever as of the newest watermark
+            path = load_config(config_dir).warehouse_path
+            overrides["warehouse_path"] = path.with_name(f"{path.stem}_as_of_{as_of}.duckdb")
+            overrides["as_of"] = as_of.isoformat()
+        return wire(config_dir, **overrides)
+    except ConfigError as error:
+        raise Refusal("\n".join(str(problem) for problem in error.problems)) from error
+    except SuiteError as error:
+        raise Refusal(str(error)) from error
+
+
+def _open(config_dir: Path) -> Any:
+    """A session on the warehouse of a config folder, closed when the block ends."""
+    from milestones_dagster.orchestration.resources import WarehouseBusyError, open_session
+
+    wiring = _wire(config_dir)
+    try:
+        return open_session(wiring.warehouse, wiring.declared)
+    except WarehouseBusyError as error:
+        raise Refusal(str(error)) from error
+
+
+# --- printing -------------------------------------------------------------------------------------------------------
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=True)
+
+
+def _shown(path: Path) -> str:
+    """The path as a person here would type it."""
+    path = path.resolve()
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+class _Bars:
+    """Progress of a run: one line per finished table, a bar while events are loaded."""
+
+    def __init__(self, console: "Console") -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        self._console = console
+        self._bars = Progress(
+            SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+            console=console, transient=True,
+        )  # fmt: skip
+        self._tasks: dict[str, Any] = {}
+
+    def __enter__(self) -> "_Bars":
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Moves the bar of what is being worked through."""
+        task = self._tasks.get(what)
+        if task is None:
+            task = self._tasks[what] = self._bars.add_task(f"raw_events: {what}", total=total)
+        self._bars.update(task, completed=done, total=total)
+
+    def begin(self, table: str) -> None:
+        """Shows that a table is being made."""
+        self._tasks[table] = self._bars.add_task(table, total=None)
+
+    def end(self, step: "StepDone") -> None:
+        """Prints how a table ended."""
+        for name in (step.table, "files", "days"):
+            task = self._tasks.pop(name, None)
+            if task is not None:
+                self._bars.remove_task(task)
+        rows = step.facts.get("dagster/row_count")
+        shown = f"{rows:>12,} rows" if isinstance(rows, int) else " " * 17
+        mark = "[green]✓[/]" if step.is_success else "[red]✗[/]"
+        state = str(step.facts.get("state", ""))
+        self._console.print(f"{mark} {step.table:<24}{shown} {step.seconds:>7.1f} s  {state}")
+        for check, sentence, is_error in step.failed_checks:
+            colour = "red" if is_error else "yellow"
+            self._console.print(f"    [{colour}]{check}[/] {sentence}", markup=True)
+        if step.error is not None and not any(is_error for _, _, is_error in step.failed_checks):
+            self._console.print(f"    {step.error}", markup=False)
+
+
+def _print_outcome(console: "Console", done: "RunDone") -> None:
+    if done.is_success:
+        return
+    failed = [step for step in done.steps if not step.is_success]
+    for step in failed:
+        if step.error is not None and any(is_error for _, _, is_error in step.failed_checks):
+            console.print(f"\n[red]{step.error}[/]", markup=True)
+    if done.not_made:
+        console.print(f"not made: {', '.join(done.not_made)}")
+
+
+def _print_headline(console: "Console", headline: "Headline") -> None:
+    from rich.table import Table as Grid
+
+    month = f"{headline.month:%B %Y}" if headline.month is not None else "no whole month yet"
+    console.print(f"\n[bold]As of {headline.as_of:%Y-%m-%d}[/], {month}: {headline.customers:,} customers, {headline.paying:,} paying")
+    grid = Grid("milestone", "reached", "of", "share", "open", box=None, pad_edge=False)
+    for share in headline.milestones:
+        percent = f"{share.reached / share.accounts:.1%}" if share.accounts else "–"
+        grid.add_row(_words(share.name), f"{share.reached:,}", f"{share.accounts:,}", percent, f"{share.open_accounts:,}" if share.open_accounts else "")
+    console.print(grid)
+    bands = Grid("activation events", "accounts", "retained", "share", box=None, pad_edge=False)
+    for band in headline.retention:
+        percent = f"{band.retained / band.accounts:.1%}" if band.accounts else "–"
+        bands.add_row(band.band, f"{band.accounts:,}", f"{band.retained:,}", percent)
+    console.print("\n[bold]Retention by activation[/] (it goes with staying, it is not shown to cause it)")
+    console.print(bands)
+    if headline.auc is not None:
+        value, low, high = headline.auc
+        console.print(f"\n[bold]What goes with staying[/]: held-out AUC {value:.3f} (95 % interval {low:.3f} to {high:.3f})")
+        top = Grid("feature", "importance", "interval", "verdict", box=None, pad_edge=False)
+        if not headline.features:
+            console.print("every feature is too common or too narrow to tell customers apart (see evidence.feature_importance)")
+        for feature in headline.features:
+            top.add_row(feature.title, f"{feature.importance:.4f}", f"{feature.low:.4f} to {feature.high:.4f}", feature.verdict)
+        if headline.features:
+            console.print(top)
+    console.print()
+    for note in headline.notes:
+        console.print(f"· {note}")
+
+
+def _words(milestone: str) -> str:
+    return {"setup": "setup complete in time", "activation": "activated in time", "usage": "usage reached", "maturity": "mature"}[milestone]
+
+
+def _print_where(console: "Console", config_dir: Path, path: Path) -> None:
+    from milestones_dagster.warehouse.serving import serving_path
+
+    console.print(f"\nTables to query:  {_shown(serving_path(path))} (DuckDB; opened at any time)")
+    console.print(f"The warehouse:    {_shown(path)}")
+    command = "make ui" if config_dir == Path("assets_config") else f"milestones ui --config {config_dir}"
+    console.print(f"Lineage, checks and history in the Dagster UI:  {command}")

@@ -1,0 +1,180 @@
+"""Assets: one software-defined asset per declared table, each behind its gate.
+
+Put here how a table's making becomes a Dagster step. Keep out what a table is (`sql/`), what a rule is (`quality`), when it is made
+again (`warehouse/publish.py`).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date, timedelta
+from typing import Any
+
+import dagster as dg
+
+from milestones_dagster.orchestration.checks import check_results, check_specs, downstream
+from milestones_dagster.orchestration.metadata import definition_metadata, made_metadata
+from milestones_dagster.orchestration.partitions import event_days
+from milestones_dagster.orchestration.resources import MilestonesWarehouse
+from milestones_dagster.orchestration.session import Declared, Session
+from milestones_dagster.quality.results import RuleResult
+from milestones_dagster.warehouse.serving import ServingError, publish_serving
+from milestones_dagster.warehouse.table import Table
+
+POOL = "milestones_warehouse"
+OWNERS = ("team:data-platform",)
+SERVING = "serving"
+_SERVED_SCHEMAS = ("milestones", "evidence")
+_FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=36), warn_window=timedelta(hours=26))
+
+Progress = Callable[[str, int, int], None]
+
+
+def build_assets(
+    declared: Declared,
+    key_prefix: Sequence[str],
+    progress: Progress | None = None,
+) -> list[dg.AssetsDefinition]:
+    """All assets of a company: one per table, and the serving copy after the last of them.
+
+    Args:
+        declared: The company's tables and rules.
+        key_prefix: Put before every asset key when the graph is part of another project.
+        progress: Told what is being worked through (what, done, of how many).
+    """
+    keys = {name: dg.AssetKey([*key_prefix, name]) for name in declared.tables}
+    assets = [
+        _events_asset(declared, table, keys, progress) if table.name == "raw_events" else _table_asset(declared, table, keys)
+        for table in declared.tables.values()
+    ]
+    return [*assets, _serving_asset(declared, keys, key_prefix)]
+
+
+def _spec(declared: Declared, table: Table, keys: dict[str, dg.AssetKey]) -> dg.AssetSpec:
+    kinds = {"duckdb", "parquet"} if table.name == "raw_events" else {"duckdb", "sql"}
+    return dg.AssetSpec(
+        key=keys[table.name],
+        deps=[keys[name] for name in table.dependencies],
+        description=f"{table.about}\n\nGrain: {table.grain}.",
+        metadata=definition_metadata(table),
+        group_name=table.schema,
+        code_version=declared.code_version(table.name),
+        owners=list(OWNERS),
+        tags={"milestones/schema": table.schema},
+        kinds=kinds | ({"scikitlearn"} if table.then == "evidence.forest.rank" else set()),
+        freshness_policy=_FRESHNESS if table.schema in _SERVED_SCHEMAS or table.name == "raw_events" else None,
+        partitions_def=event_days(declared.config) if table.name == "raw_events" else None,
+    )
+
+
+def _table_asset(declared: Declared, table: Table, keys: dict[str, dg.AssetKey]) -> dg.AssetsDefinition:
+    key = keys[table.name]
+
+    @dg.multi_asset(
+        name=table.name,
+        specs=[_spec(declared, table, keys)],
+        check_specs=check_specs(declared, table, key),
+        pool=POOL,
+    )
+    def made(context: dg.AssetExecutionContext, milestones_warehouse: MilestonesWarehouse) -> Iterator[Any]:
+        session = milestones_warehouse.session(declared)
+        publishing = session.make(table.name)
+        standing = _standing(session, table)
+        yield from check_results(declared, table, key, publishing.results, f"refused; {standing}")
+        if publishing.state == "refused":
+            raise _refused(table, publishing.results, standing, downstream(declared, table.name))
+        context.log.info(f"{table.name}: {publishing.row_count:,} rows, {publishing.state}: {publishing.reason}")
+        metadata = made_metadata(session, table, publishing.row_count, publishing.state, publishing.reason)
+        yield dg.MaterializeResult(asset_key=key, metadata=metadata)
+
+    return made
+
+
+def _events_asset(
+    declared: Declared,
+    table: Table,
+    keys: dict[str, dg.AssetKey],
+    progress: Progress | None,
+) -> dg.AssetsDefinition:
+    key = keys[table.name]
+
+    @dg.multi_asset(
+        name=table.name,
+        specs=[_spec(declared, table, keys)],
+        check_specs=check_specs(declared, table, key),
+        pool=POOL,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def loaded(context: dg.AssetExecutionContext, milestones_warehouse: MilestonesWarehouse) -> Iterator[Any]:
+        session = milestones_warehouse.session(declared)
+        is_range = context.has_partition_key or context.has_partition_key_range
+        only = [date.fromisoformat(day) for day in context.partition_keys] if is_range else None
+        publishing = session.load_events(only, progress)
+        made = publishing.outcome.made
+        for day, (accepted, refused) in sorted(made.items()):
+            metadata = {"dagster/partition_row_count": accepted, "refused_rows": refused}
+            if is_range and not publishing.is_refused:
+                context.add_asset_metadata(metadata, asset_key=key, partition_key=str(day))
+            elif accepted or refused:
+                # without a range in the run: a range costs one planned event per day for every asset of the run
+                context.log_event(dg.AssetMaterialization(asset_key=key, partition=str(day), metadata=metadata))
+        standing = _standing(session, table)
+        yield from check_results(declared, table, key, publishing.results, f"refused; {standing}")
+        if publishing.is_refused:
+            raise _refused(table, publishing.results, standing, downstream(declared, table.name))
+        rows = session.warehouse.scalar("SELECT coalesce(sum(rows), 0) FROM operations.days")
+        context.log.info(f"{table.name}: {len(made):,} day(s) made, {rows:,} rows published")
+        metadata_of_all: dict[str, Any] = {
+            "dagster/row_count": int(rows),
+            "days_made": len(made),
+            "quarantined_rows": int(session.warehouse.scalar("SELECT coalesce(sum(refused_rows), 0) FROM operations.days")),
+            "watermark": ", ".join(f"{name}: {mark:%Y-%m-%d}" for name, mark in sorted(session.days.plan().watermarks.items())),
+        }
+        yield dg.MaterializeResult(asset_key=key, metadata=metadata_of_all)
+
+    return loaded
+
+
+def _serving_asset(declared: Declared, keys: dict[str, dg.AssetKey], key_prefix: Sequence[str]) -> dg.AssetsDefinition:
+    served = [table for table in declared.tables.values() if table.schema in _SERVED_SCHEMAS]
+    key = dg.AssetKey([*key_prefix, SERVING])
+    spec = dg.AssetSpec(
+        key=key,
+        deps=[keys[table.name] for table in served],
+        description=(
+            "A copy of the published tables for readers: analysts and tools open it at any time, no run waits for them and they wait "
+            "for no run. It is swapped by a rename, and only when all of its tables are as of the same time and definitions."
+        ),
+        group_name="operations",
+        owners=list(OWNERS),
+        kinds={"duckdb"},
+    )
+
+    @dg.multi_asset(name=SERVING, specs=[spec], pool=POOL)
+    def swapped(context: dg.AssetExecutionContext, milestones_warehouse: MilestonesWarehouse) -> Iterator[Any]:
+        session = milestones_warehouse.session(declared)
+        try:
+            path = publish_serving(session.warehouse, served)
+        except ServingError as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
+        context.log.info(f"serving copy: {path}")
+        yield dg.MaterializeResult(asset_key=key, metadata={"path": dg.MetadataValue.path(str(path)), "tables": len(served)})
+
+    return swapped
+
+
+def _standing(session: Session, table: Table) -> str:
+    """What stands in the place of refused rows."""
+    as_of = session.warehouse.scalar("SELECT as_of FROM operations.publications WHERE table_name = ?", [table.name])
+    if table.name == "raw_events" or table.by == "day":
+        last = session.warehouse.scalar("SELECT max(day) FROM operations.days")
+        return f"the published rows reach to {last}" if last is not None else "nothing is published yet"
+    return f"the published rows are as of {as_of:%Y-%m-%d}" if as_of is not None else "nothing is published yet"
+
+
+def _refused(table: Table, results: Sequence[RuleResult], standing: str, blocked: Sequence[str]) -> dg.Failure:
+    failed = [result for result in results if not result.passed and result.rule.severity == "critical"]
+    words = "; ".join(f"{result.rule.title} ({result.unexpected_count:,} of {result.total_count:,})" for result in failed)
+    return dg.Failure(
+        description=f"{table.name} refused: {words}. {standing[0].upper()}{standing[1:]}. Not made: {', '.join(blocked) or 'nothing'}.",
+        metadata={"recovery": "; ".join(result.rule.recovery for result in failed)},
+        allow_retries=False,
+    )

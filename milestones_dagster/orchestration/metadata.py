@@ -1,0 +1,80 @@
+"""Metadata of assets and materialisations: column schemas, samples, sizes.
+
+Put here what the Dagster UI shows of a table. Keep out checks (`checks.py`) and plots.
+"""
+
+from typing import Any
+
+import dagster as dg
+from sqlglot import exp
+
+from milestones_dagster.orchestration.session import Session
+from milestones_dagster.warehouse.duckdb import published
+from milestones_dagster.warehouse.table import Table
+
+_SAMPLE_ROWS = 5
+_SAMPLE_COLUMNS = 12
+# who a person is, or what a company says of one, is not shown in the event log, which is never pruned
+_PERSONAL = frozenset({"user_id", "user_key", "properties", "attributes", "account_key", "distinct_value"})
+
+
+def column_schema(table: Table) -> dg.TableSchema:
+    """The declared columns as Dagster's column schema."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name=column.name,
+                type=column.type,
+                description=f"{column.about} [{column.unit}]" if column.unit else column.about,
+                constraints=dg.TableColumnConstraints(nullable=column.is_nullable, unique=table.key == (column.name,)),
+            )
+            for column in table.columns
+        ],
+    )
+
+
+def definition_metadata(table: Table) -> dict[str, Any]:
+    """What is known of a table before it is made: columns, grain, key, its SELECT."""
+    return {
+        "dagster/column_schema": column_schema(table),
+        "dagster/table_name": f"{table.schema}.{table.name}",
+        "grain": table.grain,
+        "key": ", ".join(table.key),
+        "definition": dg.MetadataValue.md(f"```sql\n{table.select_text}\n```"),
+    }
+
+
+def made_metadata(session: Session, table: Table, row_count: int, state: str, reason: str) -> dict[str, Any]:
+    """What is known of a table once it is made: rows, as of when, from which config, and a sample without personal values."""
+    observed = session.observation
+    return {
+        "dagster/row_count": row_count,
+        "as_of": f"{observed.as_of:%Y-%m-%d %H:%M} UTC",
+        "fingerprint": session.config.fingerprint[:16],
+        "state": f"{state}: {reason}",
+        "sample": dg.MetadataValue.md(sample(session, table)),
+    }
+
+
+def sample(session: Session, table: Table) -> str:
+    """The first rows of a table as a markdown table, without columns that tell who somebody is."""
+    shown = [column.name for column in table.columns if column.name not in _PERSONAL][:_SAMPLE_COLUMNS]
+    if not shown:
+        return "(no column that may be shown)"
+    select = (
+        exp.select(*(exp.column(name, quoted=True) for name in shown))
+        .from_(published(table))
+        .order_by(*(exp.column(name, quoted=True) for name in table.order))
+        .limit(_SAMPLE_ROWS)
+    )
+    rows = session.warehouse.rows(select)
+    lines = ["| " + " | ".join(shown) + " |", "|" + " --- |" * len(shown)]
+    lines += ["| " + " | ".join(_cell(value) for value in row) + " |" for row in rows]
+    return "\n".join(lines) if rows else "(no rows)"
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    text = f"{value:.4g}" if isinstance(value, float) else str(value)
+    return text.replace("|", "\\|").replace("\n", " ")[:60]

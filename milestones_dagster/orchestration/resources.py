@@ -1,0 +1,111 @@
+"""Resources: the one open warehouse of a run.
+
+Put here what is opened when a run begins and closed when it ends. Keep out what is done with it (`session.py`).
+"""
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+from dagster_duckdb import DuckDBResource
+from pydantic import Field, PrivateAttr
+
+from milestones_dagster.orchestration.session import Declared, Session
+
+_HOLDER = re.compile(r"held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
+_PAUSE_SECONDS = 0.5
+
+
+class WarehouseBusyError(Exception):
+    """Another process held the warehouse for longer than a run may wait."""
+
+
+def open_warehouse(path: Path, *, wait_seconds: float, settings: dict[str, Any] | None = None) -> duckdb.DuckDBPyConnection:
+    """An open connection to the warehouse's file, waiting for another process to let go of it.
+
+    Raises:
+        WarehouseBusyError: it was still held after `wait_seconds`; the sentence says by whom.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    until = time.monotonic() + wait_seconds
+    while True:
+        try:
+            return duckdb.connect(str(path), config=settings or {})
+        except duckdb.IOException as error:
+            held = _HOLDER.search(str(error))
+            if held is None:
+                raise
+            if time.monotonic() >= until:
+                raise WarehouseBusyError(
+                    f"{path} is held by process {held['pid']} ({held['program']}) and was not let go within {wait_seconds:g} s; "
+                    "wait for that run, or stop it, and run again",
+                ) from error
+            time.sleep(_PAUSE_SECONDS)
+
+
+class MilestonesWarehouse(DuckDBResource):
+    """The embedded warehouse: one connection per run, opened when the run begins and closed when it ends, also when a step raises.
+
+    DuckDB's own file lock serialises whole runs, so no run restates a day between two steps of another.
+    """
+
+    folder: str = Field(description="Folder of the day files.")
+    lock_timeout_seconds: float = Field(default=60.0, description="How long a run waits for another one, seconds.")
+    as_of: str | None = Field(default=None, description="Day at whose start everything is seen; the watermark by default.")
+
+    _connection: duckdb.DuckDBPyConnection | None = PrivateAttr(default=None)
+    _session: Session | None = PrivateAttr(default=None)
+    _run_id: str = PrivateAttr(default="")
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["MilestonesWarehouse"]:
+        """This resource with its connection open for the length of a run."""
+        self._run_id = context.run.run_id if context.run is not None else ""
+        self._connection = open_warehouse(
+            Path(self.database),
+            wait_seconds=self.lock_timeout_seconds,
+            settings=dict(self.connection_config),
+        )
+        try:
+            yield self
+        finally:
+            self._session = None
+            self._connection.close()
+            self._connection = None
+
+    def session(self, declared: Declared) -> Session:
+        """The run's session, begun at the first asset that asks.
+
+        Raises:
+            RuntimeError: outside a run.
+        """
+        if self._connection is None:
+            raise RuntimeError("the warehouse is open only during a run")
+        if self._session is None:
+            as_of = date.fromisoformat(self.as_of) if self.as_of is not None else None
+            self._session = Session(declared, self._connection, Path(self.folder), self._run_id, as_of)
+        return self._session
+
+
+@contextmanager
+def open_session(warehouse: MilestonesWarehouse, declared: Declared) -> Iterator[Session]:
+    """A session outside a run, on a connection that is closed when the block ends.
+
+    Raises:
+        WarehouseBusyError: another process holds the warehouse.
+    """
+    connection = open_warehouse(
+        Path(warehouse.database),
+        wait_seconds=warehouse.lock_timeout_seconds,
+        settings=dict(warehouse.connection_config),
+    )
+    try:
+        yield Session(declared, connection, Path(warehouse.folder), "command line")
+    finally:
+        connection.close()

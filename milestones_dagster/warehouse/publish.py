@@ -1,0 +1,243 @@
+"""The gate: stage → audit → publish, one connection, one transaction. A bad table never replaces a good one.
+
+Put here when a table is behind, how its rows are staged and under which condition they take its name. Keep out what a rule is
+(`quality`) and the days of raw_events (`days.py`), which are files and have their own way through the same gate.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from hashlib import sha256
+from typing import TYPE_CHECKING, Literal
+
+from sqlglot import exp
+
+from milestones_dagster.config.relations import Relation
+from milestones_dagster.warehouse import operations
+from milestones_dagster.warehouse.days import BATCH_ROWS, Audit, Judged, accepted_rows, blocks
+from milestones_dagster.warehouse.duckdb import Warehouse, empty_rows, pivoted, published, staged
+from milestones_dagster.warehouse.operations import Publication
+from milestones_dagster.warehouse.table import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Compute = Callable[["pd.DataFrame", Mapping[str, "pd.DataFrame"]], "pd.DataFrame"]
+_COMPUTED = "computed_frame"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What one table is made from, besides other tables.
+
+    `config` and `run` are the relations as attached; `sources` the query of every source that the SELECT names and
+    `source_signature` what those files are; `suite` a digest of the rules; `compute` the `then:` function, when there is one.
+    """
+
+    config: Mapping[str, Relation]
+    run: Mapping[str, Relation]
+    as_of: datetime | None
+    fingerprint: str
+    suite: str
+    run_id: str
+    now: datetime
+    sources: Mapping[str, exp.Query] = field(default_factory=dict)
+    source_signature: str = ""
+    compute: Compute | None = None
+
+
+@dataclass(frozen=True)
+class Publishing:
+    """What became of a table: its state, the results of its rules, its rows, the days made, and why it was made."""
+
+    state: Literal["made", "unchanged", "refused"]
+    results: Sequence[Judged]
+    row_count: int
+    days_made: tuple[date, ...]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Behind:
+    """Why a table is behind; `days` are those it would make again (tables by day)."""
+
+    reason: str | None
+    signature: str
+    days: Mapping[date, str]
+    is_rebuild: bool
+
+
+def features_of(config: Mapping[str, Relation]) -> list[tuple[str, str, bool]]:
+    """Name, title and `no row means 0` of every feature of the catalogue, in order."""
+    relation = config["feature"]
+    place = {column: number for number, column in enumerate(relation.columns)}
+    rows = sorted(relation.rows, key=lambda row: int(str(row[place["position"]])))
+    return [
+        (str(row[place["feature"]]), str(row[place["title"]]), row[place["measure"]] != "attribute") for row in rows
+    ]
+
+
+def behind(warehouse: Warehouse, table: Table, inputs: Inputs) -> Behind:
+    """Why `table` must be made again, None as the reason when it is up to date."""
+    before = operations.publications(warehouse).get(table.name)
+    own = _digest([table.code_hash, inputs.suite, _relations_digest(table, inputs)])
+    if table.by == "day":
+        wanted = {
+            day: _digest([own, signature]) for day, signature in operations.published_days(warehouse).items()
+        }
+        held = operations.publication_days(warehouse, table.name)
+        days = {day: signature for day, signature in wanted.items() if held.get(day) != signature}
+        signature = _digest(f"{day}:{value}" for day, value in sorted(wanted.items()))
+        is_rebuild = before is None or not set(held) - set(days)
+        if before is None:
+            return Behind("never made", signature, days, is_rebuild=True)
+        return Behind(f"{len(days)} day(s) differ" if days else None, signature, days, is_rebuild)
+    publications = operations.publications(warehouse)
+    upstream = [f"{name}:{publications[name].signature}" for name in table.dependencies if name in publications]
+    days_signature = _digest(operations.published_days(warehouse).values()) if "raw_events" in table.dependencies else ""
+    signature = _digest([own, inputs.source_signature, days_signature, *upstream])
+    if before is None:
+        reason = "never made"
+    elif before.signature == signature:
+        reason = None
+    elif before.code_hash != table.code_hash:
+        reason = "its definition changed"
+    elif before.as_of != inputs.as_of:
+        reason = f"it is as of {before.as_of:%Y-%m-%d}" if before.as_of else "it has no as-of time"
+    elif before.fingerprint != inputs.fingerprint:
+        reason = "the framework config changed"
+    else:
+        reason = "what it is made from changed"
+    return Behind(reason, signature, {}, is_rebuild=True)
+
+
+def make(
+    warehouse: Warehouse,
+    table: Table,
+    inputs: Inputs,
+    audit: Audit,
+    on_commit: Callable[[], None] | None = None,
+) -> Publishing:
+    """Brings `table` up to date behind its gate.
+
+    The rows are staged and audited in one transaction and take the table's name only when no blocking rule fails; otherwise
+    everything is rolled back and the published rows are as they were. A table that is up to date is audited as it stands.
+
+    Raises:
+        Whatever the engine or the `then:` function raises; nothing is published then.
+    """
+    state = behind(warehouse, table, inputs)
+    if state.reason is None:
+        results = audit(table, published(table))
+        return Publishing("unchanged", results, _count(warehouse, published(table)), (), "nothing changed")
+    connection = warehouse.connection
+    connection.begin()
+    try:
+        _stage(warehouse, table, inputs, state)
+        results = audit(table, staged(table))
+        if any(blocks(result) for result in results):
+            rows = _count(warehouse, staged(table))
+            connection.rollback()
+            return Publishing("refused", results, rows, tuple(sorted(state.days)), state.reason)
+        _publish(warehouse, table, state)
+        rows = _count(warehouse, published(table))
+        operations.record_publication_days(warehouse, table.name, state.days)
+        operations.record_publication(
+            warehouse,
+            Publication(table.name, state.signature, inputs.as_of, inputs.fingerprint, table.code_hash, rows),
+            inputs.run_id,
+            inputs.now,
+        )
+        if on_commit is not None:
+            on_commit()
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()
+    return Publishing("made", results, rows, tuple(sorted(state.days)), state.reason)
+
+
+def _stage(warehouse: Warehouse, table: Table, inputs: Inputs, state: Behind) -> None:
+    if table.by == "day":
+        _stage_days(warehouse, table, sorted(state.days))
+        return
+    replacements: dict[str, exp.Query] = dict(inputs.sources)
+    if table.keeps and not warehouse.exists(published(table)):
+        replacements[table.name] = empty_rows({column.name: column.type for column in table.columns})
+    select = warehouse.runnable(table, replacements)
+    if table.pivot:
+        names = [(name, is_zero) for name, _, is_zero in features_of(inputs.config)]
+        keys = [column.name for column in table.columns if column.name not in {name for name, _ in names}]
+        select = pivoted(select, keys, names)
+    if inputs.compute is not None:
+        frame = warehouse.execute(select).df()
+        result = inputs.compute(frame, {name: warehouse.frame(name) for name in table.also})
+        # a frame has pandas' types; the declared ones are what the table promises
+        columns = [
+            exp.alias_(exp.cast(exp.column(column.name), column.type, dialect="duckdb"), column.name, quoted=True)
+            for column in table.columns
+        ]
+        warehouse.connection.register(_COMPUTED, result)
+        select = exp.select(*columns).from_(_COMPUTED)
+    ordered = exp.select("*").from_(select.subquery("made")).order_by(*(exp.column(name) for name in table.order))
+    warehouse.execute(exp.Create(this=staged(table), kind="TABLE", expression=ordered))
+    if inputs.compute is not None:
+        warehouse.connection.unregister(_COMPUTED)
+
+
+def _stage_days(warehouse: Warehouse, table: Table, days: Sequence[date]) -> None:
+    counts = dict(warehouse.rows("SELECT day, rows FROM operations.days"))
+    batches: list[list[date]] = [[]]
+    size = 0
+    for day in days:
+        if size >= BATCH_ROWS:
+            batches.append([])
+            size = 0
+        batches[-1].append(day)
+        size += counts.get(day) or 0
+    for number, batch in enumerate(batches):
+        select = warehouse.runnable(table, {"raw_events": accepted_rows(warehouse, batch)})
+        ordered = exp.select("*").from_(select.subquery("made")).order_by(*(exp.column(name) for name in table.order))
+        if number == 0:
+            warehouse.execute(exp.Create(this=staged(table), kind="TABLE", expression=ordered))
+        else:
+            warehouse.execute(exp.insert(ordered, staged(table)))
+
+
+def _publish(warehouse: Warehouse, table: Table, state: Behind) -> None:
+    """Gives the staged rows the table's name, or replaces its days."""
+    target = published(table)
+    if not state.is_rebuild and warehouse.exists(target):
+        days = [exp.cast(exp.Literal.string(day.isoformat()), "DATE") for day in sorted(state.days)]
+        warehouse.execute(exp.delete(target, where=exp.column("day").isin(*days)))
+        warehouse.execute(exp.insert(exp.select("*").from_(staged(table)), target))
+        warehouse.execute(exp.Drop(tables=[staged(table)], kind="TABLE"))
+        return
+    warehouse.execute(exp.Drop(tables=[target], kind="TABLE", exists=True))
+    rename = exp.Alter(
+        this=staged(table), kind="TABLE", actions=[exp.AlterRename(this=exp.table_(table.name, quoted=True))]
+    )
+    warehouse.execute(rename)
+
+
+def _count(warehouse: Warehouse, relation: exp.Table) -> int:
+    return int(warehouse.scalar(exp.select(exp.Count(this=exp.Star())).from_(relation)))
+
+
+def _relations_digest(table: Table, inputs: Inputs) -> str:
+    named = {
+        f"{relation.kind}.{relation.name}": (inputs.config if relation.kind == "config" else inputs.run).get(relation.name)
+        for relation in table.relations
+        if relation.kind in {"config", "run"}
+    }
+    parts = [
+        f"{name}:{json.dumps([list(row) for row in relation.rows], default=str)}"
+        for name, relation in sorted(named.items())
+        if relation is not None
+    ]
+    return _digest(parts)
+
+
+def _digest(parts: Iterable[str]) -> str:
+    return sha256("\n".join(parts).encode()).hexdigest()[:16]
