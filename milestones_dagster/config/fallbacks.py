@@ -15,8 +15,8 @@ def settle(framework: Framework, sources: Sources) -> tuple[Framework, tuple[str
     seats = seats_basis(framework, sources)
     if sources.subscriptions is None:
         sentences.append(
-            "No subscriptions are mapped: tenure starts when the account was made, else at its first event; nobody is "
-            "known to pay, to leave or to expand."
+            "No subscriptions are mapped: tenure starts when the account was made, else at its first event; an account "
+            "counts as a customer in a month in which it did anything; nobody is known to leave or to expand."
         )
         if basis == "activity":
             sentences.append("Retention is read from activity: a core event in the window.")

@@ -72,6 +72,18 @@ class Ledger:
         """The time from which occurrences must be read again, seconds since 1970 UTC."""
         return self.horizon - OVERLAP_SECONDS
 
+    def first_look(self, occurrences: Sequence[Occurrence]) -> list[Occurrence]:
+        """Return the last occurrence of each key, ascending: what is worth hearing at the first poll of an address.
+
+        The others are settled, so that the overlap does not bring them up at the second poll.
+        """
+        ascending = sorted(occurrences, key=lambda occurrence: occurrence.at)
+        latest = {occurrence.key: occurrence for occurrence in ascending}
+        heard = [occurrence for occurrence in ascending if latest[occurrence.key] is occurrence]
+        past = [occurrence for occurrence in ascending if latest[occurrence.key] is not occurrence]
+        self.settled.update({occurrence.identity: occurrence.at for occurrence in past if occurrence.is_failure})
+        return heard
+
     def next_alert(self, occurrence: Occurrence, repeat_after: float) -> Alert | None:
         """Return the alert that this occurrence is worth to the address, or None; nothing is recorded yet."""
         known = self.told.get(occurrence.key)
@@ -126,12 +138,6 @@ class Ledger:
         }
         latest = sorted(kept, key=lambda key: kept[key].last_at)[-_MOST_TOLD:]
         self.told = {key: kept[key] for key in latest}
-
-
-def latest_of_each(occurrences: Sequence[Occurrence]) -> list[Occurrence]:
-    """Return the last occurrence of each key, ascending by time: what an address hears at its first poll."""
-    latest = {occurrence.key: occurrence for occurrence in sorted(occurrences, key=lambda occurrence: occurrence.at)}
-    return sorted(latest.values(), key=lambda occurrence: occurrence.at)
 
 
 def load(cursor: str | None, addresses: Sequence[str]) -> dict[str, Ledger]:

@@ -23,7 +23,6 @@ from milestones_dagster.orchestration.alert_ledger import (
     Ledger,
     Occurrence,
     dump,
-    latest_of_each,
     load,
 )
 from milestones_dagster.orchestration.alerts import Alert, DeliveryError, Past, Writer, deliver
@@ -128,7 +127,7 @@ class Poll:
             ledger = ledgers.setdefault(address, Ledger(horizon=now - FIRST_LOOK_SECONDS))
             found = self.read(ledger.read_after, _BATCH)
             read_until = now if len(found) < _BATCH else None
-            for occurrence in latest_of_each(found) if is_first else found:
+            for occurrence in ledger.first_look(found) if is_first else found:
                 if time.monotonic() > deadline:
                     read_until = None
                     break
@@ -156,7 +155,8 @@ def _tick(context: dg.SensorEvaluationContext, poll: Poll) -> dg.SensorResult:
     outcome = poll.run(context.cursor, time.time())
     for problem in outcome.problems:
         context.log.error("%s; it will be tried again", problem)
-    said = f"{outcome.delivered} alerts delivered" if outcome.delivered else "nothing new to tell"
+    told = "1 alert delivered" if outcome.delivered == 1 else f"{outcome.delivered} alerts delivered"
+    said = told if outcome.delivered else "nothing new to tell"
     return dg.SensorResult(skip_reason="; ".join([said, *outcome.problems]), cursor=outcome.cursor)
 
 

@@ -249,7 +249,7 @@ class Held(dg.ConfigurableResource):
     """Notes when it is opened and closed, and what error it saw."""
 
     @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["Held"]:
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["Held"]:  # noqa: ARG002
         NOTES.append("opened")
         try:
             yield self

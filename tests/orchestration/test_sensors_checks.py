@@ -190,8 +190,19 @@ def test_the_first_poll_tells_only_what_still_fails(instance, receiver):
     for failing in ({"rows": REFUSED}, {"rows": REFUSED, "late": LATE}, {"late": LATE}):
         company.plan.failing = failing
         company.run()
-    company.poll()
+    # the second poll reads the same minutes again
+    assert company.poll() == "1 alert delivered"
+    assert company.poll() == "nothing new to tell"
     assert [message["type"] for message in receiver.messages] == ["warning"]
+
+
+def test_what_was_over_before_the_first_poll_is_never_told(instance, receiver):
+    company = Company(instance, [receiver.address])
+    for failing in ({"rows": REFUSED}, {}):
+        company.plan.failing = failing
+        company.run()
+    assert [company.poll(), company.poll()] == ["nothing new to tell"] * 2
+    assert receiver.messages == []
 
 
 def test_a_check_that_could_not_be_evaluated_is_told_as_such(instance, receiver):
