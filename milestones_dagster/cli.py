@@ -1,14 +1,14 @@
 """The command line: `milestones`.
 
-Put here commands, their help and what they print. Keep out what they do: every command calls one function of another package, imported
-when it runs, so that `--help` answers at once.
+Put here commands, their help and what they print. Keep out what they do: every command calls one function of another package,
+imported when it runs, so that `--help` answers at once.
 """
 
 import os
 import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import click
 
@@ -29,6 +29,14 @@ _CONFIG = click.option(
 )
 
 
+_WORDS = {
+    "setup": "setup complete in time",
+    "activation": "activated in time",
+    "usage": "usage reached",
+    "maturity": "mature",
+}
+
+
 class Refusal(click.ClickException):
     """An error that is the user's to mend: its sentence is printed without a trace, the exit code is 1."""
 
@@ -44,7 +52,11 @@ def main() -> None:
 
 @main.command()
 @_CONFIG
-@click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="See everything as of the start of this day (UTC), in a warehouse of its own.")
+@click.option(
+    "--as-of",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="See everything as of the start of this day (UTC), in a warehouse of its own.",
+)
 def run(config_dir: Path, as_of: datetime | None) -> None:
     """Load what is new, bring every table up to date behind its gate, print the headline."""
     from milestones_dagster.orchestration.running import dagster_home, run_graph
@@ -57,7 +69,7 @@ def run(config_dir: Path, as_of: datetime | None) -> None:
     for warning in wiring.declared.config.warnings:
         console.print(f"[yellow]note[/] {warning}", highlight=False)
     with progress:
-        done = run_graph(wiring.definitions, dagster_home(path), lambda step: progress.end(step), progress.begin)
+        done = run_graph(wiring.definitions, dagster_home(path), progress.end, progress.begin)
     _print_outcome(console, done)
     if not done.is_success:
         sys.exit(1)
@@ -71,23 +83,34 @@ def run(config_dir: Path, as_of: datetime | None) -> None:
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--accounts", type=click.IntRange(200, 200_000), default=2_000, show_default=True, help="Customers.")
 @click.option("--months", type=click.IntRange(6, 60), default=24, show_default=True, help="Months of history.")
-@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), default="2026-07-01", show_default=True, help="End of the history, excluded.")
+@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), default="2026-07-01", show_default=True, help="End, excluded.")
 @click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="The same seed gives the same company.")
 @click.option("--events-per-account", type=click.IntRange(1, 10_000), help="Raise the mean number of events per customer to this.")
 @click.option("--dirt", is_flag=True, help="Deliver late, repeated, malformed, future and unknown events, and leave a day out.")
 @click.option("--overwrite", is_flag=True, help="Replace a company that was made with other parameters.")
-def demo(folder: Path, accounts: int, months: int, until: datetime, seed: int, events_per_account: int | None, dirt: bool, overwrite: bool) -> None:  # noqa: E501
+def demo(
+    folder: Path,
+    accounts: int,
+    months: int,
+    until: datetime,
+    seed: int,
+    events_per_account: int | None,
+    dirt: bool,
+    overwrite: bool,
+) -> None:
     """Write a demonstration company, with its planted truth beside it, into FOLDER.
 
     A company that is already there with the same parameters is left as it is.
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from milestones_dagster.demo.dirt import Dirt
     from milestones_dagster.demo.generate import DemoFolderError, generate
+    from milestones_dagster.demo.world import Dirt
 
     console = _console()
-    with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console) as bars:
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
+    ) as bars:
         task = bars.add_task("demonstration company", total=None)
         try:
             truth = generate(
@@ -184,7 +207,12 @@ def ui(config_dir: Path, port: int, host: str) -> None:
 
     wiring = _wire(config_dir)
     home = dagster_home(Path(wiring.warehouse.database))
-    environment = {**os.environ, "DAGSTER_HOME": str(home), CONFIG_VARIABLE: str(config_dir.resolve()), "DAGSTER_DISABLE_TELEMETRY": "yes"}
+    environment = {
+        **os.environ,
+        "DAGSTER_HOME": str(home),
+        CONFIG_VARIABLE: str(config_dir.resolve()),
+        "DAGSTER_DISABLE_TELEMETRY": "yes",
+    }
     click.echo(f"Dagster UI on http://{host}:{port}, run history in {_shown(home)}; stop with Ctrl-C")
     program = str(Path(sys.executable).with_name("dagster"))
     arguments = [program, "dev", "-m", "milestones_dagster.definitions", "-h", host, "-p", str(port)]
@@ -264,7 +292,7 @@ class _Bars:
         )  # fmt: skip
         self._tasks: dict[str, Any] = {}
 
-    def __enter__(self) -> "_Bars":
+    def __enter__(self) -> Self:
         self._bars.start()
         return self
 
@@ -315,11 +343,14 @@ def _print_headline(console: "Console", headline: "Headline") -> None:
     from rich.table import Table as Grid
 
     month = f"{headline.month:%B %Y}" if headline.month is not None else "no whole month yet"
-    console.print(f"\n[bold]As of {headline.as_of:%Y-%m-%d}[/], {month}: {headline.customers:,} customers, {headline.paying:,} paying")
+    console.print(
+        f"\n[bold]As of {headline.as_of:%Y-%m-%d}[/], {month}: {headline.customers:,} customers, {headline.paying:,} paying"
+    )
     grid = Grid("milestone", "reached", "of", "share", "open", box=None, pad_edge=False)
     for share in headline.milestones:
         percent = f"{share.reached / share.accounts:.1%}" if share.accounts else "–"
-        grid.add_row(_words(share.name), f"{share.reached:,}", f"{share.accounts:,}", percent, f"{share.open_accounts:,}" if share.open_accounts else "")
+        still_open = f"{share.open_accounts:,}" if share.open_accounts else ""
+        grid.add_row(_WORDS[share.name], f"{share.reached:,}", f"{share.accounts:,}", percent, still_open)
     console.print(grid)
     bands = Grid("activation events", "accounts", "retained", "share", box=None, pad_edge=False)
     for band in headline.retention:
@@ -340,10 +371,6 @@ def _print_headline(console: "Console", headline: "Headline") -> None:
     console.print()
     for note in headline.notes:
         console.print(f"· {note}")
-
-
-def _words(milestone: str) -> str:
-    return {"setup": "setup complete in time", "activation": "activated in time", "usage": "usage reached", "maturity": "mature"}[milestone]
 
 
 def _print_where(console: "Console", config_dir: Path, path: Path) -> None:

@@ -1,7 +1,7 @@
 """The only wiring: a config folder becomes Dagster definitions.
 
-`build_defs` serves production bare and tests with overrides; nothing is patched. `defs` is what a code location loads: the folder named
-by MILESTONES_CONFIG, by default `assets_config` beside the package.
+`build_defs` serves production bare and tests with overrides; nothing is patched. `defs` is what a code location loads: the
+folder named by MILESTONES_CONFIG, by default `assets_config` beside the package.
 """
 
 import os

@@ -28,7 +28,7 @@ FRAMEWORK: dict[str, Any] = {
         "window": "3 months",
         "steps": [
             {"name": "install", "title": "Install", "events": ["installed"]},
-            {"name": "team", "title": "Second teammate", "events": ["joined"], "distinct": "users", "minimum_distinct": 2},
+            {"name": "team", "title": "Teammates", "events": ["joined"], "distinct": "users", "minimum_distinct": 2},
             {"name": "rules", "title": "Two rules", "events": ["rule_made"], "minimum_count": 2, "required": False},
         ],
     },

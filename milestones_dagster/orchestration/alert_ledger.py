@@ -131,11 +131,7 @@ class Ledger:
         if read_until is not None:
             self.horizon = max(self.horizon, read_until)
         self.settled = {name: at for name, at in self.settled.items() if at > self.read_after}
-        kept = {
-            key: told
-            for key, told in self.told.items()
-            if (key in keys if keys is not None else told.last_at >= quiet_since)
-        }
+        kept = {key: told for key, told in self.told.items() if (key in keys if keys is not None else told.last_at >= quiet_since)}
         latest = sorted(kept, key=lambda key: kept[key].last_at)[-_MOST_TOLD:]
         self.told = {key: kept[key] for key in latest}
 

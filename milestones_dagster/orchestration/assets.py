@@ -140,8 +140,8 @@ def _serving_asset(declared: Declared, keys: dict[str, dg.AssetKey], key_prefix:
         key=key,
         deps=[keys[table.name] for table in served],
         description=(
-            "A copy of the published tables for readers: analysts and tools open it at any time, no run waits for them and they wait "
-            "for no run. It is swapped by a rename, and only when all of its tables are as of the same time and definitions."
+            "A copy of the published tables for readers: analysts and tools open it at any time, no run waits for them and "
+            "they wait for no run. It is swapped by a rename, and only when all of its tables are as of the same time and definitions."
         ),
         group_name="operations",
         owners=list(OWNERS),
@@ -173,8 +173,9 @@ def _standing(session: Session, table: Table) -> str:
 def _refused(table: Table, results: Sequence[RuleResult], standing: str, blocked: Sequence[str]) -> dg.Failure:
     failed = [result for result in results if not result.passed and result.rule.severity == "critical"]
     words = "; ".join(f"{result.rule.title} ({result.unexpected_count:,} of {result.total_count:,})" for result in failed)
+    not_made = ", ".join(blocked) or "nothing"
     return dg.Failure(
-        description=f"{table.name} refused: {words}. {standing[0].upper()}{standing[1:]}. Not made: {', '.join(blocked) or 'nothing'}.",
+        description=f"{table.name} refused: {words}. {standing[0].upper()}{standing[1:]}. Not made: {not_made}.",
         metadata={"recovery": "; ".join(result.rule.recovery for result in failed)},
         allow_retries=False,
     )

@@ -90,9 +90,7 @@ def _earliest_plan(instance: dg.DagsterInstance, after: float) -> float:
     created; an evaluation reported without a run is planned and evaluated at once.
     """
     ended_later = dg.RunsFilter(updated_after=datetime.fromtimestamp(after, tz=UTC))
-    at_work = dg.RunsFilter(
-        statuses=_UNFINISHED, created_after=datetime.fromtimestamp(after - _LONGEST_RUN_SECONDS, tz=UTC)
-    )
+    at_work = dg.RunsFilter(statuses=_UNFINISHED, created_after=datetime.fromtimestamp(after - _LONGEST_RUN_SECONDS, tz=UTC))
     oldest = [
         record.create_timestamp.timestamp()
         for runs in (ended_later, at_work)
@@ -106,9 +104,7 @@ def _read_check(instance: dg.DagsterInstance, check: dg.AssetCheckKey, planned_f
     limit = _FIRST_PAGE
     while True:
         # filtered by status: a run over a range of days leaves one planned row per day that nothing ever resolves
-        page = instance.event_log_storage.get_asset_check_execution_history(
-            check, limit=limit, cursor=cursor, status=_EVALUATED
-        )
+        page = instance.event_log_storage.get_asset_check_execution_history(check, limit=limit, cursor=cursor, status=_EVALUATED)
         for record in page:
             if record.create_timestamp < planned_from:
                 return

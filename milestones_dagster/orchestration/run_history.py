@@ -68,9 +68,7 @@ def read_unexplained_failures(
         after: seconds since 1970 UTC, exclusive.
         limit: the most runs to return; fewer mean that nothing is left.
     """
-    failed = dg.RunsFilter(
-        statuses=[dg.DagsterRunStatus.FAILURE], updated_after=datetime.fromtimestamp(after - 1, tz=UTC)
-    )
+    failed = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=datetime.fromtimestamp(after - 1, tz=UTC))
     # a run's row is also "updated" by a tag that someone gives it weeks later: its end is what counts
     records = sorted(instance.get_run_records(failed), key=_ended_at)
     found: list[RunFailure] = []

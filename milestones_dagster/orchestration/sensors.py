@@ -162,9 +162,7 @@ def _tick(context: dg.SensorEvaluationContext, poll: Poll) -> dg.SensorResult:
 
 def _of_check(writer: Writer, evaluation: Evaluation) -> Occurrence:
     def write(past: Past) -> Alert:
-        return (
-            writer.check_recovered(evaluation, past) if evaluation.is_passed else writer.check_failed(evaluation, past)
-        )
+        return writer.check_recovered(evaluation, past) if evaluation.is_passed else writer.check_failed(evaluation, past)
 
     is_errored = bool(evaluation.metadata.get("errored"))
     return Occurrence(

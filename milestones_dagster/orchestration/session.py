@@ -59,7 +59,7 @@ class RawPublishing:
     """What became of a load of events: the look at the files, the days, and all results together."""
 
     plan: DayPlan
-    outcome: DayOutcome
+    outcome: DayOutcome[RuleResult]
     results: Sequence[RuleResult]
 
     @property
@@ -87,9 +87,7 @@ class Declared:
         made = relations(config)
         features = [(name, title) for name, title, _ in features_of(made)]
         tables = {name: table.with_features(features) for name, table in load_tables(config_relations=made).items()}
-        suites = {
-            name: tuple(suite(table, table.suite_path, config.quality.get(name))) for name, table in tables.items()
-        }
+        suites = {name: tuple(suite(table, table.suite_path, config.quality.get(name))) for name, table in tables.items()}
         return cls(config, tables, suites, made)
 
     def code_version(self, name: str) -> str:
@@ -139,7 +137,8 @@ class Session:
         self.warehouse = Warehouse(connection, folder, declared.tables)
         operations.prepare(self.warehouse)
         self.warehouse.attach("config", declared.relations)
-        timed = [(source.name,) for source in declared.config.sources.events if source.columns.received_at is not None]
+        feeds = declared.config.sources.events
+        timed: list[tuple[object, ...]] = [(feed.name,) for feed in feeds if feed.columns.received_at is not None]
         # how late an event came can be told only where the source says when it arrived
         self.warehouse.attach("run", {"timed_sources": Relation({"source": "VARCHAR"}, timed)})
         show_days(self.warehouse)
@@ -226,9 +225,7 @@ class Session:
             {"day": str(day), "reason": reason} for day, reason in plan.blocked.items()
         ]
         files, columns = (rule for rule in self.declared.rules("raw_events") if rule.type == "source_files")
-        seen = len(refused) + self.warehouse.scalar(
-            "SELECT count(*) FROM operations.source_files WHERE state = 'loaded'"
-        )
+        seen = len(refused) + self.warehouse.scalar("SELECT count(*) FROM operations.source_files WHERE state = 'loaded'")
         results = [
             _about_files(files, refused, seen),
             _about_files(columns, [{"column": column} for column in plan.new_columns], seen),
@@ -236,7 +233,7 @@ class Session:
         ]
         return RawPublishing(plan, outcome, results)
 
-    def make(self, name: str) -> Publishing:
+    def make(self, name: str) -> Publishing[RuleResult]:
         """Brings one table up to date behind its gate; a source file that cannot be accepted refuses it."""
         table = self.declared.tables[name]
         files: list[RuleResult] = []
@@ -309,10 +306,7 @@ class Session:
         operations.record_framework(
             self.warehouse,
             self.config.fingerprint,
-            {
-                name: {"columns": dict(made.columns), "rows": made.rows}
-                for name, made in self.declared.relations.items()
-            },
+            {name: {"columns": dict(made.columns), "rows": made.rows} for name, made in self.declared.relations.items()},
             None,
             self.run_id,
             self.now,

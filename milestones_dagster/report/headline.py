@@ -86,9 +86,7 @@ def read_headline(warehouse_path: Path) -> Headline:
             retention=tuple(Band(*row) for row in bands),
             auc=_auc(connection),
             features=_features(connection),
-            notes=tuple(
-                row[0] for row in connection.execute("SELECT note FROM milestones.notes ORDER BY position").fetchall()
-            ),
+            notes=tuple(row[0] for row in connection.execute("SELECT note FROM milestones.notes ORDER BY position").fetchall()),
         )
 
 

@@ -3,8 +3,9 @@
 Put here everything between a file of events and its published day files. Keep out how a file is read (`source_mapping.py`) and the
 tables that are made from the days (`publish.py`).
 
-A day is made from all the files that touch it. Its signature is the content of those files and what they are mapped by; late rows, a
-file that comes twice, a restated day and a load that was killed are all the same case: the signature differs from the published one.
+A day is made from all the files that touch it. Its signature is the content of those files and what they are mapped by; late
+rows, a file that comes twice, a restated day and a load that was killed are all the same case: the signature differs from the
+published one.
 """
 
 import json
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from sqlglot import exp
 
@@ -27,8 +28,8 @@ from milestones_dagster.warehouse import operations
 from milestones_dagster.warehouse.duckdb import DIALECT, Warehouse, empty_rows, staged
 from milestones_dagster.warehouse.operations import KnownFile
 from milestones_dagster.warehouse.source_files import FileRefused, describe_file, discover
-from milestones_dagster.warehouse.source_mapping import rows_of
 from milestones_dagster.warehouse.source_inspection import inspect
+from milestones_dagster.warehouse.source_mapping import rows_of
 from milestones_dagster.warehouse.source_schema import check_schema, remember_schema
 from milestones_dagster.warehouse.source_types import standard_types
 from milestones_dagster.warehouse.table import Table
@@ -76,7 +77,8 @@ def blocks(result: Judged) -> bool:
     return not result.passed and result.rule.severity == "critical"
 
 
-Audit = Callable[[Table, exp.Table], Sequence[Judged]]
+Result = TypeVar("Result", bound=Judged)
+Audit = Callable[[Table, exp.Table], Sequence[Result]]
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,9 @@ class RefusedFile:
 class DayPlan:
     """What a look at the files says must be done.
 
-    `to_make` is signature by day; `blocked` the days that cannot be made, with the reason; `missing` the days without rows between the
-    first and the last of a source that refuses empty days; `refused_files` the files of this look that could not be accepted.
+    `to_make` is signature by day; `blocked` the days that cannot be made, with the reason; `missing` the days without rows
+    between the first and the last of a source that refuses empty days; `refused_files` the files of this look that could not be
+    accepted.
     """
 
     to_make: dict[date, str]
@@ -107,12 +110,12 @@ class DayPlan:
 
 
 @dataclass
-class DayOutcome:
+class DayOutcome(Generic[Result]):
     """What became of a plan: accepted and refused rows by made day, failing rules by refused day, all results by batch."""
 
     made: dict[date, tuple[int, int]] = field(default_factory=dict)
     refused: dict[date, list[str]] = field(default_factory=dict)
-    results: list[Sequence[Judged]] = field(default_factory=list)
+    results: list[Sequence[Result]] = field(default_factory=list)
 
 
 class RawDays:
@@ -279,9 +282,7 @@ class RawDays:
         gone: set[tuple[str, str]],
     ) -> DayPlan:
         files = {
-            (name, file): record
-            for name in self.sources
-            for file, record in operations.known_files(self.warehouse, name).items()
+            (name, file): record for name in self.sources for file, record in operations.known_files(self.warehouse, name).items()
         }
         by_day: dict[date, list[tuple[str, str]]] = defaultdict(list)
         days_of: dict[str, set[date]] = defaultdict(set)
@@ -362,14 +363,14 @@ class RawDays:
     def make(
         self,
         plan: DayPlan,
-        audit: Audit,
+        audit: Audit[Result],
         only: Iterable[date] | None = None,
         progress: Callable[[int, int], None] | None = None,
-    ) -> DayOutcome:
+    ) -> DayOutcome[Result]:
         """Makes the days of `plan` (or `only` those), publishes the good ones, and says which were refused and why."""
         wanted = sorted(set(plan.to_make) if only is None else set(plan.to_make) & set(only))
         self.folder.mkdir(parents=True, exist_ok=True)
-        outcome = DayOutcome()
+        outcome: DayOutcome[Result] = DayOutcome()
         batches = _day_batches(wanted, plan.rows_by_day) or [[]]
         missing = list(plan.missing)
         done = 0
@@ -389,8 +390,8 @@ class RawDays:
         days: Sequence[date],
         missing: Sequence[date],
         plan: DayPlan,
-        audit: Audit,
-        outcome: DayOutcome,
+        audit: Audit[Result],
+        outcome: DayOutcome[Result],
     ) -> None:
         files = self._files_of(days)
         self._attach_files(files)
@@ -402,7 +403,8 @@ class RawDays:
             paths[file.source].append(Path(file.file))
         rows = self._rows(paths)
         run_days = exp.table_("days", db="main", catalog="run")
-        of_days = exp.select("*").from_(rows.subquery("made")).where(exp.column("day").isin(query=exp.select("day").from_(run_days)))
+        is_wanted = exp.column("day").isin(query=exp.select("day").from_(run_days))
+        of_days = exp.select("*").from_(rows.subquery("made")).where(is_wanted)
         self.warehouse.connection.begin()
         try:
             self.warehouse.execute(exp.Create(this=staged(self.table), kind="TABLE", expression=of_days))
@@ -453,9 +455,7 @@ class RawDays:
         self.warehouse.execute("SET threads = 1")
         try:
             relation = self.warehouse.connection.sql(rows.sql(dialect=DIALECT))
-            relation.write_parquet(
-                str(self._unpublished), compression="zstd", partition_by=["day"], write_partition_columns=True
-            )
+            relation.write_parquet(str(self._unpublished), compression="zstd", partition_by=["day"], write_partition_columns=True)
         finally:
             self.warehouse.execute("SET threads = ?", [threads])
 
@@ -481,7 +481,7 @@ class RawDays:
             "home_day": "DATE",
             "starts_at": "TIMESTAMP",
         }
-        rows = []
+        rows: list[tuple[object, ...]] = []
         for file in files:
             starts_on = self.sources[file.source].starts_on
             starts_at = datetime.combine(starts_on, time()) if starts_on is not None else None
@@ -503,9 +503,7 @@ class RawDays:
         company = exp.Case()
         for rule in self.quarantine:
             company = company.when(exp.condition(rule.where, dialect=DIALECT), exp.Literal.string(rule.name))
-        columns: list[exp.Expr] = [
-            exp.column(column.name) for column in self.table.columns if column.name != "refusal_reason"
-        ]
+        columns: list[exp.Expr] = [exp.column(column.name) for column in self.table.columns if column.name != "refusal_reason"]
         reason = exp.func("coalesce", exp.column("refusal_reason"), company)
         return exp.select(*columns, exp.alias_(reason, "refusal_reason")).from_(select.subquery("ruled"))
 

@@ -178,5 +178,3 @@ def pivoted(select: exp.Query, keys: Sequence[str], features: Sequence[tuple[str
             largest = exp.Case().when(count.eq(0), exp.cast(exp.Literal.number(0), "DOUBLE")).else_(largest)
         columns.append(exp.alias_(largest, name, quoted=True))
     return exp.select(*columns).from_(select.subquery("long")).group_by(*(exp.column(key) for key in keys))
-
-

@@ -30,11 +30,18 @@ _TABLES = (
     """CREATE TABLE IF NOT EXISTS operations.waivers (
         day DATE NOT NULL, reason VARCHAR NOT NULL, waived_at TIMESTAMP)""",
     """CREATE TABLE IF NOT EXISTS operations.framework_versions (
-        fingerprint VARCHAR NOT NULL, definitions VARCHAR NOT NULL, first_as_of TIMESTAMP, run_id VARCHAR, published_at TIMESTAMP)""",
+        fingerprint VARCHAR NOT NULL, definitions VARCHAR NOT NULL, first_as_of TIMESTAMP, run_id VARCHAR,
+        published_at TIMESTAMP)""",
     """CREATE TABLE IF NOT EXISTS operations.snapshot_files (
         source VARCHAR NOT NULL, content_hash VARCHAR NOT NULL, columns VARCHAR, extracted_at TIMESTAMP, run_id VARCHAR,
         published_at TIMESTAMP)""",
 )
+
+
+_FILE_COLUMNS = (
+    "source", "file", "size_bytes", "modified_at", "content_hash", "mapping_hash", "rows", "refused_rows", "home_day", "state",
+    "reason", "columns",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -80,7 +87,12 @@ def known_files(warehouse: Warehouse, source: str) -> dict[str, KnownFile]:
            columns FROM operations.source_files WHERE source = ? ORDER BY file""",
         [source],
     )
-    return {row[1]: KnownFile(*row[:11], columns=json.loads(row[11] or "{}")) for row in rows}
+    files = {}
+    for row in rows:
+        facts = dict(zip(_FILE_COLUMNS, row, strict=True))
+        facts["columns"] = json.loads(facts["columns"] or "{}")
+        files[facts["file"]] = KnownFile(**facts)
+    return files
 
 
 def file_days(warehouse: Warehouse) -> list[tuple[str, str, date, int, int]]:

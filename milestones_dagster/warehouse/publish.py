@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Generic, Literal
 
 from sqlglot import exp
 
 from milestones_dagster.config.relations import Relation
 from milestones_dagster.warehouse import operations
-from milestones_dagster.warehouse.days import BATCH_ROWS, Audit, Judged, accepted_rows, blocks
+from milestones_dagster.warehouse.days import BATCH_ROWS, Audit, Result, accepted_rows, blocks
 from milestones_dagster.warehouse.duckdb import Warehouse, empty_rows, pivoted, published, staged
 from milestones_dagster.warehouse.operations import Publication
 from milestones_dagster.warehouse.table import Table
@@ -48,11 +48,11 @@ class Inputs:
 
 
 @dataclass(frozen=True)
-class Publishing:
+class Publishing(Generic[Result]):
     """What became of a table: its state, the results of its rules, its rows, the days made, and why it was made."""
 
     state: Literal["made", "unchanged", "refused"]
-    results: Sequence[Judged]
+    results: Sequence[Result]
     row_count: int
     days_made: tuple[date, ...]
     reason: str
@@ -73,9 +73,7 @@ def features_of(config: Mapping[str, Relation]) -> list[tuple[str, str, bool]]:
     relation = config["feature"]
     place = {column: number for number, column in enumerate(relation.columns)}
     rows = sorted(relation.rows, key=lambda row: int(str(row[place["position"]])))
-    return [
-        (str(row[place["feature"]]), str(row[place["title"]]), row[place["measure"]] != "attribute") for row in rows
-    ]
+    return [(str(row[place["feature"]]), str(row[place["title"]]), row[place["measure"]] != "attribute") for row in rows]
 
 
 def behind(warehouse: Warehouse, table: Table, inputs: Inputs) -> Behind:
@@ -83,9 +81,7 @@ def behind(warehouse: Warehouse, table: Table, inputs: Inputs) -> Behind:
     before = operations.publications(warehouse).get(table.name)
     own = _digest([table.code_hash, inputs.suite, _relations_digest(table, inputs)])
     if table.by == "day":
-        wanted = {
-            day: _digest([own, signature]) for day, signature in operations.published_days(warehouse).items()
-        }
+        wanted = {day: _digest([own, signature]) for day, signature in operations.published_days(warehouse).items()}
         held = operations.publication_days(warehouse, table.name)
         days = {day: signature for day, signature in wanted.items() if held.get(day) != signature}
         signature = _digest(f"{day}:{value}" for day, value in sorted(wanted.items()))
@@ -116,9 +112,9 @@ def make(
     warehouse: Warehouse,
     table: Table,
     inputs: Inputs,
-    audit: Audit,
+    audit: Audit[Result],
     on_commit: Callable[[], None] | None = None,
-) -> Publishing:
+) -> Publishing[Result]:
     """Brings `table` up to date behind its gate.
 
     The rows are staged and audited in one transaction and take the table's name only when no blocking rule fails; otherwise
@@ -215,9 +211,7 @@ def _publish(warehouse: Warehouse, table: Table, state: Behind) -> None:
         warehouse.execute(exp.Drop(tables=[staged(table)], kind="TABLE"))
         return
     warehouse.execute(exp.Drop(tables=[target], kind="TABLE", exists=True))
-    rename = exp.Alter(
-        this=staged(table), kind="TABLE", actions=[exp.AlterRename(this=exp.table_(table.name, quoted=True))]
-    )
+    rename = exp.Alter(this=staged(table), kind="TABLE", actions=[exp.AlterRename(this=exp.table_(table.name, quoted=True))])
     warehouse.execute(rename)
 
 

@@ -39,7 +39,9 @@ def publish_serving(warehouse: Warehouse, tables: Sequence[Table]) -> Path:
         newest = max(str(made[table.name].as_of) for table in tables)
         behind = sorted(table.name for table in tables if str(made[table.name].as_of) != newest)
         names = ", ".join(behind) or "tables of another config"
-        raise ServingError(f"the tables are not as of one time and config ({names} are behind); the serving copy stays; run all of them")
+        raise ServingError(
+            f"the tables are not as of one time and config ({names} are behind); the serving copy stays; run all of them",
+        )
     target = serving_path(Path(warehouse.scalar("SELECT path FROM duckdb_databases() WHERE database_name = current_database()")))
     aside = target.with_suffix(".duckdb.tmp")
     aside.unlink(missing_ok=True)

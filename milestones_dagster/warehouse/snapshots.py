@@ -12,16 +12,20 @@ from pathlib import Path
 
 from sqlglot import exp
 
-from milestones_dagster.config.sources import AccountSource, Sources, SubscriptionSource, UserSource
+from milestones_dagster.config.sources import AccountSource, SnapshotSource, Sources, SubscriptionSource, UserSource
 from milestones_dagster.warehouse import operations
 from milestones_dagster.warehouse.duckdb import Warehouse, empty_rows
 from milestones_dagster.warehouse.source_files import describe_file, discover
-from milestones_dagster.warehouse.source_mapping import rows_of
 from milestones_dagster.warehouse.source_inspection import inspect
+from milestones_dagster.warehouse.source_mapping import rows_of
 from milestones_dagster.warehouse.source_schema import check_schema, remember_schema
 from milestones_dagster.warehouse.source_types import standard_types
 
-SNAPSHOT_KINDS = {"accounts": AccountSource, "users": UserSource, "subscriptions": SubscriptionSource}
+SNAPSHOT_KINDS: dict[str, type[SnapshotSource]] = {
+    "accounts": AccountSource,
+    "users": UserSource,
+    "subscriptions": SubscriptionSource,
+}
 
 
 @dataclass(frozen=True)

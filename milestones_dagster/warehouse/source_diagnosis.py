@@ -34,9 +34,7 @@ def refusal_of(source: Source, path: Path, error: duckdb.Error) -> FileRefused:
     if "CSV Error on Line" in message:
         return _broken_csv(path, message)
     if file_format == "jsonl" and "JSON" in message:
-        return _broken_json(path) or FileRefused(
-            path, f"the JSON lines cannot be read: {_first_sentence(message, path)}"
-        )
+        return _broken_json(path) or FileRefused(path, f"the JSON lines cannot be read: {_first_sentence(message, path)}")
     if source.sql is not None and isinstance(error, duckdb.BinderException | duckdb.ConversionException):
         return FileRefused(
             path,

@@ -81,9 +81,7 @@ def discover(source: Source, base: Path = Path()) -> list[Path]:
 
 
 def _is_delivered(path: Path) -> bool:
-    return not any(part.startswith((".", "_")) for part in path.parts) and not path.name.lower().endswith(
-        _TEMPORARY_SUFFIXES
-    )
+    return not any(part.startswith((".", "_")) for part in path.parts) and not path.name.lower().endswith(_TEMPORARY_SUFFIXES)
 
 
 def _split(resolved: Path, configured: Path) -> tuple[Path, str]:
@@ -194,7 +192,7 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
 @contextmanager
 def _unzstd(path: Path) -> Iterator[BinaryIO]:
     # pyarrow is imported late because it costs more than the rest of the package; Python 3.11 has no zstd of its own
-    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow as pa
 
     try:
         with pa.input_stream(str(path), compression="zstd") as stream:

@@ -79,9 +79,7 @@ def inspect(connection: duckdb.DuckDBPyConnection, source: AnySource, path: Path
         raise refusal_of(source, path, error) from error
 
 
-def _schema(
-    cursor: duckdb.DuckDBPyConnection, source: AnySource, path: Path, types: Mapping[str, str]
-) -> dict[str, str]:
+def _schema(cursor: duckdb.DuckDBPyConnection, source: AnySource, path: Path, types: Mapping[str, str]) -> dict[str, str]:
     schema = dict(types)
     if format_of_file(source, path) in TEXT_FORMATS:
         texts = [column for column, type_name in types.items() if type_name == "VARCHAR"]
@@ -93,17 +91,13 @@ def _schema(
 def _refuse_wrong_types(source: AnySource, path: Path, types: Mapping[str, str], schema: Mapping[str, str]) -> None:
     for column in mapped_columns(source):
         name = column.column
-        is_epoch = (
-            column.kind == "time" and source.time_format is None and family_of(schema[name]) in {"whole", "decimal"}
-        )
+        is_epoch = column.kind == "time" and source.time_format is None and family_of(schema[name]) in {"whole", "decimal"}
         if not is_epoch and accepts(column.kind, types.get(name, NO_VALUES)):
             continue
         raise FileRefused(
             path,
             f"the column `{name}` ({column.key}) is {schema[name]}, where {EXPECTED[column.kind]} are expected",
-            _EPOCH.format(column=name)
-            if is_epoch
-            else f"correct {column.key} in sources.yaml, or convert the column with sql:",
+            _EPOCH.format(column=name) if is_epoch else f"correct {column.key} in sources.yaml, or convert the column with sql:",
         )
 
 
@@ -118,9 +112,7 @@ def _inspect_events(
     value = exp.column(time.column, quoted=True)
     at = converted("time", value, types.get(time.column, NO_VALUES), source).as_("__at", quoted=True)
     known = exp.column("__at", quoted=True)
-    rows = (
-        exp.select("*", at).from_(rows_of_file(source, path, types).subquery("raw_rows", copy=False)) if types else None
-    )
+    rows = exp.select("*", at).from_(rows_of_file(source, path, types).subquery("raw_rows", copy=False)) if types else None
     days: dict[date | None, tuple[int, datetime | None, datetime | None]] = {}
     if rows is not None:
         measures = [exp.Count(this=exp.Star()), exp.Min(this=known), exp.Max(this=known), *_touched(source, types)]
@@ -202,9 +194,7 @@ def _without_rows(source: AnySource, path: Path, types: Mapping[str, str]) -> Fi
     return FileRefused(path, reason)
 
 
-def _unconverted_value(
-    source: AnySource, path: Path, column: MappedColumn, row: tuple[int, str] | None, count: int
-) -> FileRefused:
+def _unconverted_value(source: AnySource, path: Path, column: MappedColumn, row: tuple[int, str] | None, count: int) -> FileRefused:
     place = f" in row {row[0]}, found {shown(source, column.column, row[1])}" if row else ""
     more = f" ({count} such rows)" if count > 1 else ""
     recovery = "deliver the file with the value corrected"

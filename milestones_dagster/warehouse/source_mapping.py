@@ -177,9 +177,7 @@ def mapped_rows(source: AnySource, raw: Query, types: Mapping[str, str]) -> exp.
     else:
         chosen["attributes"] = packed_text(packed)
     chosen |= {"file": _column(FILE_COLUMN), "file_row": _column(ROW_COLUMN)}
-    rows = exp.select(*(value.as_(name, quoted=True) for name, value in chosen.items())).from_(
-        raw.subquery("raw_rows", copy=False)
-    )
+    rows = exp.select(*(value.as_(name, quoted=True) for name, value in chosen.items())).from_(raw.subquery("raw_rows", copy=False))
     if isinstance(source, EventSource) and source.columns.event_id is None:
         return _with_event_ids(rows, list(chosen))
     return rows

@@ -162,9 +162,7 @@ def _reader(source: Source, path: Path, columns: Mapping[str, str]) -> exp.Table
             types = {"sample_size": exp.Literal.number(-1)}
             return exp.Table(this=_call("read_json", file, format=_text("newline_delimited"), **types, **_PLAIN))
         case "jsonl":
-            return exp.Table(
-                this=_call("read_json", file, columns=_struct(columns), format=_text("newline_delimited"), **_PLAIN)
-            )
+            return exp.Table(this=_call("read_json", file, columns=_struct(columns), format=_text("newline_delimited"), **_PLAIN))
         case delimited:
             options = source.read or ReadOptions()
             return exp.Table(
@@ -192,9 +190,7 @@ def _call(name: str, *arguments: exp.Expr, **options: exp.Expr) -> exp.Anonymous
 
 
 def _struct(columns: Mapping[str, str]) -> exp.Struct:
-    return exp.Struct(
-        expressions=[exp.PropertyEQ(this=_text(name), expression=_text(kind)) for name, kind in columns.items()]
-    )
+    return exp.Struct(expressions=[exp.PropertyEQ(this=_text(name), expression=_text(kind)) for name, kind in columns.items()])
 
 
 def _text(value: str) -> exp.Literal:
@@ -220,10 +216,7 @@ def _reshape(source: Source, reader: exp.Table) -> exp.Select | exp.SetOperation
     """Return the source's `sql:` with the reader of one file wherever it says `file`."""
     query = _parse(source)
     real = {
-        id(relation)
-        for scope in traverse_scope(query)
-        for relation in scope.sources.values()
-        if isinstance(relation, exp.Table)
+        id(relation) for scope in traverse_scope(query) for relation in scope.sources.values() if isinstance(relation, exp.Table)
     }
     names = {cte.alias.lower() for cte in query.find_all(exp.CTE)}
     if "file" in names:
@@ -234,9 +227,7 @@ def _reshape(source: Source, reader: exp.Table) -> exp.Select | exp.SetOperation
         if isinstance(table.this, exp.GenerateSeries):
             continue
         if not isinstance(table.this, exp.Identifier) or table.name.lower() != "file" or table.db or table.catalog:
-            raise SourceSqlError(
-                _refusal(source, f"reads `{table.sql(dialect=DIALECT)}`", "`file` alone, the rows of one file")
-            )
+            raise SourceSqlError(_refusal(source, f"reads `{table.sql(dialect=DIALECT)}`", "`file` alone, the rows of one file"))
         rows = exp.Subquery(this=exp.select(exp.Star()).from_(reader.copy()))
         for name, value in table.args.items():
             if name != "this":
@@ -249,15 +240,11 @@ def _reshape(source: Source, reader: exp.Table) -> exp.Select | exp.SetOperation
 
 def _parse(source: Source) -> exp.Select | exp.SetOperation:
     try:
-        statements = [
-            statement for statement in sqlglot.parse(source.sql or "", dialect=DIALECT) if statement is not None
-        ]
+        statements = [statement for statement in sqlglot.parse(source.sql or "", dialect=DIALECT) if statement is not None]
     except ParseError as error:
         reason = str(error.errors[0]["description"]) if error.errors else str(error)
         line = error.errors[0]["line"] if error.errors else 1
-        raise SourceSqlError(
-            _refusal(source, f"cannot be read (line {line}: {reason})", "one SELECT over `file`")
-        ) from error
+        raise SourceSqlError(_refusal(source, f"cannot be read (line {line}: {reason})", "one SELECT over `file`")) from error
     if len(statements) != 1:
         raise SourceSqlError(_refusal(source, f"has {len(statements)} statements", "one SELECT over `file`"))
     query = statements[0]

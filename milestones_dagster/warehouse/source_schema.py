@@ -60,9 +60,7 @@ class SchemaChange:
     retyped: list[tuple[str, str, str]] = field(default_factory=list)
 
 
-def compare_schema(
-    recorded: Mapping[str, str] | None, found: Mapping[str, str], mapped_columns: Collection[str]
-) -> SchemaChange:
+def compare_schema(recorded: Mapping[str, str] | None, found: Mapping[str, str], mapped_columns: Collection[str]) -> SchemaChange:
     """Return what changed from the recorded schema to the found one; nothing did when none is recorded.
 
     A column without any value has the type `NULL`, which is no change from or to any other.
@@ -162,9 +160,7 @@ def first_row(
     """Return number and text of the first row of one column that meets a condition; None when none does."""
     (column,) = types
     value, number = exp.column(column, quoted=True), exp.column(ROW_COLUMN, quoted=True)
-    rows = exp.select(number, cast_to(value, "VARCHAR")).from_(
-        numbered_rows(source, path, types).subquery("raw_rows", copy=False)
-    )
+    rows = exp.select(number, cast_to(value, "VARCHAR")).from_(numbered_rows(source, path, types).subquery("raw_rows", copy=False))
     if family_of(types[column]) == "text":
         blank = exp.Literal.string("")
         condition = exp.and_(condition, exp.NEQ(this=call("trim", cast_to(value, "VARCHAR")), expression=blank))
@@ -199,9 +195,7 @@ def inferred_types(connection: duckdb.DuckDBPyConnection, rows: Query, columns: 
     tested = [column for column in columns if types[column] != "VARCHAR"]
     if tested:
         misses = [call("count_if", _misses(column, types[column])) for column in tested]
-        counts = connection.execute(
-            exp.select(*misses).from_(rows.subquery("all_rows")).sql(dialect=DIALECT)
-        ).fetchone()
+        counts = connection.execute(exp.select(*misses).from_(rows.subquery("all_rows")).sql(dialect=DIALECT)).fetchone()
         again = [column for column, count in zip(tested, counts or (), strict=True) if count]
         types |= _narrowest(connection, rows, again) if again else {}
     return types
@@ -218,9 +212,7 @@ def _narrowest(connection: duckdb.DuckDBPyConnection, rows: Query, columns: Sequ
     for column in columns:
         counts.append(exp.Count(this=exp.column(column, quoted=True)))
         counts += [call("count_if", test) for test in _tests(exp.column(column, quoted=True)).values()]
-    found = (
-        connection.execute(exp.select(*counts).from_(rows.subquery("all_rows")).sql(dialect=DIALECT)).fetchone() or ()
-    )
+    found = connection.execute(exp.select(*counts).from_(rows.subquery("all_rows")).sql(dialect=DIALECT)).fetchone() or ()
     names = list(_PATTERNS)
     width = len(names) + 1
     types: dict[str, str] = {}

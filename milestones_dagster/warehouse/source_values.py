@@ -163,9 +163,7 @@ def is_zoned_time(text: exp.Expr) -> exp.Expr:
 
 def _object(packed: Mapping[str, tuple[exp.Expr, str]]) -> exp.Expr:
     pairs = [
-        part
-        for key, (value, type_name) in packed.items()
-        for part in (exp.Literal.string(key), _json_ready(value, type_name))
+        part for key, (value, type_name) in packed.items() for part in (exp.Literal.string(key), _json_ready(value, type_name))
     ]
     # a merge onto nothing leaves out the keys whose value is NULL
     return call("json_merge_patch", exp.Literal.string("{}"), call("json_object", *pairs))
@@ -191,11 +189,7 @@ def _time(value: exp.Expr, type_name: str, source: Source) -> exp.Expr:
     text = cast_to(value, "VARCHAR")
     if source.time_format is not None:
         parsed = call("try_strptime", text, exp.Literal.string(source.time_format))
-        return (
-            _utc(parsed)
-            if "%z" in source.time_format or "%Z" in source.time_format
-            else _from_zone(parsed, source.time_zone)
-        )
+        return _utc(parsed) if "%z" in source.time_format or "%Z" in source.time_format else _from_zone(parsed, source.time_zone)
     naive = _from_zone(try_cast_to(call("trim", text), "TIMESTAMP"), source.time_zone)
     return exp.Case().when(_matches(text, NAIVE_TIME), naive).when(_matches(text, ZONED_TIME), _utc(_zoned(text)))
 

@@ -234,7 +234,7 @@ def _with_relations(table: Table, tables: Mapping[str, Table], config_relations:
     for scope in traverse_scope(select):
         for node in scope.sources.values():
             if isinstance(node, exp.Table):
-                found.append(_checked(node, table, tables, config_relations))
+                found.append(_checked(node, table, tables, config_relations))  # noqa: PERF401 - two loops read better
     for name in table.also:
         if name not in tables:
             raise TableError(f"{table.path}: `also: {name}` is no table of ours; {_closest(name, tables)}")

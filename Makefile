@@ -1,0 +1,60 @@
+# Everything that a person or CI does with this repository; `make help` lists it.
+.DEFAULT_GOAL := help
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+DEMO := data/demo
+
+# nothing that runs here reports home
+export DAGSTER_DISABLE_TELEMETRY = yes
+export GX_ANALYTICS_ENABLED = false
+
+.PHONY: help run test ui check format lock demo docs clean
+
+help: ## Show this list.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+# --no-deps: the lock is whole, and a machine's own pip settings add nothing
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(READY)
+
+run: $(READY) $(DEMO)/planted_truth.json ## Build the environment, make the demonstration company, run the graph, print the headline.
+	$(BIN)/milestones run
+
+$(DEMO)/planted_truth.json: | $(READY)
+	$(BIN)/milestones demo $(DEMO)
+
+demo: $(READY) ## Make the demonstration company (left as it is when it is there).
+	$(BIN)/milestones demo $(DEMO)
+
+ui: $(READY) ## Serve the Dagster UI with schedules, sensors and the history of runs.
+	$(BIN)/milestones ui
+
+test: $(READY) ## Run all tests.
+	$(BIN)/python -m pytest -n 2
+
+check: $(READY) ## Lint, formatting, types, import contracts, definitions, config.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/milestones check-config assets_config
+	$(BIN)/dagster definitions validate -m milestones_dagster.definitions
+
+format: $(READY) ## Format the code.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix --exit-zero .
+
+docs: $(READY) ## Write the data dictionary and the JSON Schemas again.
+	$(BIN)/milestones dictionary docs/data_dictionary.md
+	$(BIN)/milestones schemas assets_config/schemas
+
+lock: ## Resolve the dependencies again (exact versions and hashes, no addresses).
+	$(BIN)/uv pip compile pyproject.toml --extra dev --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o requirements.lock
+
+clean: ## Remove the demonstration data, the warehouses and the environment.
+	rm -rf $(VENV) data warehouse
