@@ -180,6 +180,7 @@ def plan(config_dir: Path) -> None:
 def waive(day: datetime, config_dir: Path, reason: str, undo: bool) -> None:
     """Let the watermark pass DAY although it is not published."""
     from milestones_dagster.warehouse import operations
+    from milestones_dagster.warehouse.days import EMPTY_DAY
 
     if not undo and not reason.strip():
         raise Refusal("waive: --reason is missing; say why the day may be passed over, it is kept with the waiver")
@@ -190,7 +191,7 @@ def waive(day: datetime, config_dir: Path, reason: str, undo: bool) -> None:
             click.echo(f"{wanted}: the waiver is taken back" if was_waived else f"{wanted} was not waived")
             return
         days = operations.published_days(session.warehouse)
-        if wanted in days:
+        if days.get(wanted, EMPTY_DAY) != EMPTY_DAY:
             raise Refusal(f"{wanted} is published; only a day that is missing or refused can be waived")
         operations.waive(session.warehouse, wanted, reason.strip(), datetime.now(UTC).replace(tzinfo=None))
     click.echo(f"{wanted}: waived ({reason.strip()}); the next run passes it")

@@ -18,6 +18,8 @@ from milestones_dagster.orchestration.jobs import JOB, QUIET
 INSTANCE_YAML = """# Written by `milestones`; edit it freely, it is not written again.
 telemetry:
   enabled: false
+nux:
+  enabled: false
 concurrency:
   pools:
     granularity: run

@@ -298,7 +298,8 @@ class RawDays:
         allowed_empty, missing = self._gaps(days_of)
         to_make: dict[date, str] = {}
         blocked: dict[date, str] = {}
-        for day in sorted(set(by_day) | allowed_empty):
+        # a published day that no file touches any more was withdrawn by its file: it is made again, without rows
+        for day in sorted(set(by_day) | allowed_empty | set(published)):
             wanted = self._signature([files[key] for key in by_day.get(day, [])])
             if published.get(day) == wanted or day in waived:
                 continue
@@ -316,7 +317,7 @@ class RawDays:
             missing=tuple(sorted(missing - set(waived))),
             refused_files=tuple(file for file in refused if file.nominal_day is None or file.nominal_day not in waived),
             new_columns=new_columns,
-            watermarks=self._watermarks(days_of, allowed_empty, published, waived),
+            watermarks=self._watermarks(days_of, published, waived),
             rows_by_day=dict(rows_by_day),
         )
 
@@ -342,7 +343,6 @@ class RawDays:
     def _watermarks(
         self,
         days_of: Mapping[str, set[date]],
-        allowed_empty: set[date],
         published: Mapping[date, str],
         waived: Mapping[date, str],
     ) -> dict[str, datetime]:
@@ -351,7 +351,7 @@ class RawDays:
             may_be_empty = self.sources[name].empty_days == "allow"
             mark = min(days)
             while mark <= max(days):
-                is_whole = mark in published and (mark in days or may_be_empty or mark in allowed_empty)
+                is_whole = mark in published and (mark in days or may_be_empty)
                 if not is_whole and mark not in waived:
                     break
                 mark += timedelta(days=1)
@@ -403,7 +403,9 @@ class RawDays:
             paths[file.source].append(Path(file.file))
         rows = self._rows(paths)
         run_days = exp.table_("days", db="main", catalog="run")
-        is_wanted = exp.column("day").isin(query=exp.select("day").from_(run_days))
+        # a file may touch a missing day too (another source's): its rows are made with that day, not with these
+        made_days = exp.select("day").from_(run_days).where(exp.column("is_missing").not_())
+        is_wanted = exp.column("day").isin(query=made_days)
         of_days = exp.select("*").from_(rows.subquery("made")).where(is_wanted)
         self.warehouse.connection.begin()
         try:
@@ -413,7 +415,8 @@ class RawDays:
             for day, names in _refused_days(results, days).items():
                 outcome.refused[day] = names
             good = [day for day in days if day not in outcome.refused]
-            counts = self._write(good)
+            # with no day left there is nothing to ask: a rule that could not be evaluated may have aborted the transaction
+            counts = self._write(good) if good else {}
         finally:
             # nothing of the staged rows is kept: the day files are the table
             self.warehouse.connection.rollback()
@@ -421,6 +424,8 @@ class RawDays:
             written = next((self._unpublished / f"day={day}").glob("*.parquet"), None)
             if written is not None:
                 written.replace(self.folder / f"{day}.parquet")
+            else:
+                (self.folder / f"{day}.parquet").unlink(missing_ok=True)
         shutil.rmtree(self._unpublished, ignore_errors=True)
         operations.record_days(
             self.warehouse,

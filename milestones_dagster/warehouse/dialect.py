@@ -1,7 +1,7 @@
-"""The house dialect: the functions that a `.sql` file may use, and the refusal of any other.
+"""The house dialect: the functions and operators that a `.sql` file may use, and the refusal of any other.
 
-Put here a function's name once its edges (midnight, month ends, NULL, zero, ties) have a row in `tests/warehouse/test_dialect.py`.
-Keep out everything that cannot be proved equal on a second engine: that is what the list is for.
+Put here a function or an operator once its edges (midnight, month ends, NULL, zero, ties) have a row in
+`tests/warehouse/test_dialect.py`. Keep out everything that cannot be proved equal on a second engine: that is what the list is for.
 """
 
 import difflib
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlglot import exp
 
-# sqlglot's name of each allowed function; operators, CASE, CAST, BETWEEN, IN, EXISTS and window frames are the language itself
+# sqlglot's name of each allowed function
 ALLOWED_FUNCTIONS = frozenset(
     {
         # aggregates
@@ -23,39 +23,85 @@ ALLOWED_FUNCTIONS = frozenset(
         # keys and properties
         "JSON_EXTRACT_SCALAR", "MD5",
         # language constructs that sqlglot counts among the functions
-        "AND", "CASE", "CAST", "EXISTS", "IF", "OR", "TRY_CAST",
+        "AND", "CASE", "CAST", "IF", "OR", "TRY_CAST",
     },
 )  # fmt: skip
+
+ALLOWED_OPERATORS = frozenset(
+    {
+        exp.Add, exp.AtTimeZone, exp.Div, exp.DPipe, exp.EQ, exp.GT, exp.GTE, exp.In, exp.Is, exp.LT, exp.LTE, exp.Mul, exp.NEQ,
+        exp.Not, exp.NullSafeNEQ, exp.Sub, exp.Union,
+    },
+)  # fmt: skip
+# where sqlglot's name of a function is not the one that is written
+_WRITTEN = {
+    "DATEDIFF": "DATE_DIFF",
+    "GROUP_CONCAT": "STRING_AGG",
+    "JSON_EXTRACT_SCALAR": "->>",
+    "TIMESTAMP_TRUNC": "DATE_TRUNC",
+    "TIME_TO_UNIX": "EPOCH",
+}
+# syntax that is refused unless it is among the allowed operators; brackets and the dot of a name are no operators
+_OPERATORS = (
+    exp.Binary, exp.Unary, exp.AtTimeZone, exp.Between, exp.Bracket, exp.Filter, exp.In, exp.Interval, exp.Lateral, exp.Pivot, exp.Qualify,
+    exp.SetOperation,
+)  # fmt: skip
+_NO_OPERATORS = (exp.Func, exp.Paren, exp.Dot)
 
 
 class DialectError(Exception):
     """A word outside the house dialect: the sentence names file, line, the word and its closest allowed neighbours."""
 
 
-def refuse_foreign_words(select: exp.Query, path: Path, text: str) -> None:
-    """Checks every function of `select` against the allowed list.
+def refuse_foreign_words(select: exp.Query, path: Path, text: str, first_line: int = 1) -> None:
+    """Checks every function and operator of `select` against the allowed ones.
+
+    Args:
+        select: The parsed SELECT.
+        path: Its file.
+        text: The SELECT as written.
+        first_line: Line of the file on which it begins.
 
     Raises:
-        DialectError: at the first function that is not allowed.
+        DialectError: at the first word that is not allowed.
     """
-    for node in select.find_all(exp.Func):
-        name = node.name.upper() if isinstance(node, exp.Anonymous) else node.sql_name().upper()
-        if name in ALLOWED_FUNCTIONS:
-            continue
-        close = difflib.get_close_matches(name, ALLOWED_FUNCTIONS, n=3, cutoff=0.4)
-        raise DialectError(
-            f"{path}:{_line(text, name)} function {name} is not in the house dialect; "
-            f"allowed neighbours: {', '.join(close) or 'none'}",
-        )
-    for division in select.find_all(exp.Div):
-        divisor = division.expression.unnest()
-        if not isinstance(divisor, exp.Nullif | exp.Literal):
-            raise DialectError(
-                f"{path}:{_line(text, '/')} a division by {divisor.sql(dialect='duckdb')}; write `/ nullif(…, 0)`: "
-                "engines differ on a zero",
-            )
+    for node in select.walk():
+        place = f"{path}:{first_line + _line(node) - 1}"
+        if isinstance(node, exp.Func):
+            name = node.name.upper() if isinstance(node, exp.Anonymous) else node.sql_name().upper()
+            if name not in ALLOWED_FUNCTIONS:
+                written = _written(node, text) or name
+                raise DialectError(
+                    f"{place} function {written} is not in the house dialect; allowed neighbours: {_neighbours(written)}"
+                )
+        elif isinstance(node, _OPERATORS) and not isinstance(node, _NO_OPERATORS) and type(node) not in ALLOWED_OPERATORS:
+            raise DialectError(f"{place} `{node.sql(dialect='duckdb')}`: {type(node).__name__} is not in the house dialect")
+        if isinstance(node, exp.Div) and not _is_safe_divisor(node.expression.unnest()):
+            divisor = node.expression.unnest().sql(dialect="duckdb")
+            raise DialectError(f"{place} a division by {divisor}; write `/ nullif(…, 0)`: engines differ on a zero")
 
 
-def _line(text: str, word: str) -> int:
-    position = text.upper().find(word)
-    return text[: max(position, 0)].count("\n") + 1
+def _is_safe_divisor(divisor: exp.Expr) -> bool:
+    if isinstance(divisor, exp.Literal):
+        return not divisor.is_string and float(divisor.this) != 0
+    return isinstance(divisor, exp.Nullif)
+
+
+def _neighbours(word: str) -> str:
+    allowed = [_WRITTEN.get(name, name) for name in sorted(ALLOWED_FUNCTIONS)]
+    return ", ".join(difflib.get_close_matches(word, allowed, n=3, cutoff=0.5)) or "none"
+
+
+def _written(node: exp.Expr, text: str) -> str:
+    """The function's name as it is written, empty where the parser does not say its place."""
+    return text[node.meta["start"] : node.meta["end"] + 1].upper() if "start" in node.meta else ""
+
+
+def _line(node: exp.Expr | None) -> int:
+    """Line of the SELECT on which the expression stands; the parser tells it of functions, names and literals alone."""
+    while node is not None:
+        lines = [int(part.meta["line"]) for part in node.walk() if "line" in part.meta]
+        if lines:
+            return min(lines)
+        node = node.parent
+    return 1

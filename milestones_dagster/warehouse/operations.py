@@ -202,6 +202,14 @@ def record_publication(warehouse: Warehouse, publication: Publication, run_id: s
     )  # fmt: skip
 
 
+def confirm_publication(warehouse: Warehouse, table: str, as_of: datetime | None, fingerprint: str) -> None:
+    """Records that the published rows are also what a later as-of time or another config gives."""
+    warehouse.execute(
+        "UPDATE operations.publications SET as_of = ?, fingerprint = ? WHERE table_name = ?",
+        [as_of, fingerprint, table],
+    )
+
+
 def publication_days(warehouse: Warehouse, table: str) -> dict[date, str]:
     """Signature of every day that a table by day holds."""
     return dict(warehouse.rows("SELECT day, signature FROM operations.publication_days WHERE table_name = ?", [table]))

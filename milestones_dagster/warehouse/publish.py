@@ -125,15 +125,22 @@ def make(
     """
     state = behind(warehouse, table, inputs)
     if state.reason is None:
+        rows = _count(warehouse, published(table))
         results = audit(table, published(table))
-        return Publishing("unchanged", results, _count(warehouse, published(table)), (), "nothing changed")
+        if any(blocks(result) for result in results):
+            # the rows are as they were, but a rule reads what the SELECT does not, such as a changed config
+            return Publishing("refused", results, rows, (), "a rule fails on the published rows")
+        # the same rows are what this as-of time and this config give, too
+        operations.confirm_publication(warehouse, table.name, inputs.as_of, inputs.fingerprint)
+        return Publishing("unchanged", results, rows, (), "nothing changed")
     connection = warehouse.connection
     connection.begin()
     try:
         _stage(warehouse, table, inputs, state)
+        # counted before the audit: a rule that cannot be evaluated may abort the transaction
+        rows = _count(warehouse, staged(table))
         results = audit(table, staged(table))
         if any(blocks(result) for result in results):
-            rows = _count(warehouse, staged(table))
             connection.rollback()
             return Publishing("refused", results, rows, tuple(sorted(state.days)), state.reason)
         _publish(warehouse, table, state)
@@ -226,11 +233,17 @@ def _relations_digest(table: Table, inputs: Inputs) -> str:
         if relation.kind in {"config", "run"}
     }
     parts = [
-        f"{name}:{json.dumps([list(row) for row in relation.rows], default=str)}"
+        f"{name}:{json.dumps(_meant_rows(relation), default=str)}"
         for name, relation in sorted(named.items())
         if relation is not None
     ]
     return _digest(parts)
+
+
+def _meant_rows(relation: Relation) -> list[list[object]]:
+    """The rows without the fingerprint of the whole config: no SELECT reads it, and any edit would make all again."""
+    kept = [number for number, column in enumerate(relation.columns) if column != "fingerprint"]
+    return [[row[number] for number in kept] for row in relation.rows]
 
 
 def _digest(parts: Iterable[str]) -> str:

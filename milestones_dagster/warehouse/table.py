@@ -34,6 +34,7 @@ from milestones_dagster.warehouse.dialect import refuse_foreign_words
 
 SQL_ROOT = Path(__file__).resolve().parent.parent / "sql"
 SCHEMAS = ("raw", "staging", "milestones", "evidence")
+EVENTS = "raw_events"
 SOURCES = ("events", "accounts", "users", "subscriptions")
 RUN_RELATIONS = ("observation", "months", "days", "files", "notes", "sources")
 
@@ -74,7 +75,8 @@ class Table:
 
     `by` is `day` for a table that is replaced by UTC days and else None; `then` names a function `evidence.<module>.<name>`
     that turns the SELECT's frame (and the tables of `also`) into the table; `keeps` says that the SELECT reads the table's
-    own published rows; `pivot` says that the SELECT's (feature, value) pairs become one column per configured feature.
+    own published rows; `pivot` says that the SELECT's (feature, value) pairs become one column per configured feature;
+    `first_line` is the line of the file on which the SELECT begins.
     """
 
     name: str
@@ -91,7 +93,9 @@ class Table:
     also: tuple[str, ...] = ()
     pivot: bool = False
     order: tuple[str, ...] = ()
+    follows: tuple[str, ...] = ()
     relations: tuple[Relation, ...] = field(default=())
+    first_line: int = 1
 
     @cached_property
     def select(self) -> exp.Query:
@@ -101,11 +105,13 @@ class Table:
     @property
     def dependencies(self) -> tuple[str, ...]:
         """Names of the tables of ours that must be made before this one, sorted."""
-        names = {relation.name for relation in self.relations if relation.kind == "table"} | set(self.also)
-        if any(relation.kind == "run" for relation in self.relations):
-            # the as-of time of a run is settled by the days that are published
-            names.add("raw_events")
+        names = {relation.name for relation in self.relations if relation.kind == "table"} | set(self.also) | set(self.follows)
         return tuple(sorted(names - {self.name}))
+
+    @property
+    def reads_run(self) -> bool:
+        """Whether the SELECT reads what is known of the run, such as its as-of time."""
+        return any(relation.kind == "run" for relation in self.relations)
 
     @property
     def config_relations(self) -> tuple[str, ...]:
@@ -153,7 +159,24 @@ def load_tables(root: Path = SQL_ROOT, *, config_relations: Iterable[str] = ()) 
         raise TableError(f"{root}: two files declare the table {twice[0]}; a table's name is its file's name, once")
     known_config = tuple(config_relations)
     resolved = {table.name: _with_relations(table, by_name, known_config) for table in tables}
+    if EVENTS in resolved:
+        # the as-of time of a run is settled by the published days: who reads it follows them, through other tables or directly
+        for name, table in resolved.items():
+            if table.reads_run and name != EVENTS and EVENTS not in _above(name, resolved):
+                resolved[name] = replace(table, follows=(EVENTS,))
     return _in_order(resolved)
+
+
+def _above(name: str, tables: Mapping[str, Table]) -> set[str]:
+    """All tables that `name` reads, directly or through others."""
+    found: set[str] = set()
+    waiting = list(tables[name].dependencies)
+    while waiting:
+        above = waiting.pop()
+        if above in tables and above not in found:
+            found.add(above)
+            waiting.extend(tables[above].dependencies)
+    return found
 
 
 def relation_of(node: exp.Table) -> Relation | None:
@@ -204,6 +227,7 @@ def _read(path: Path) -> Table:
         also=tuple(header.get("also", ())),
         pivot=bool(header.get("pivot", False)),
         order=tuple(header.get("order", header["key"])),
+        first_line=1 + text[: len(text) - len(match["body"].lstrip())].count("\n"),
     )
 
 
@@ -228,7 +252,7 @@ def _parse(path: Path, text: str) -> exp.Query:
 
 def _with_relations(table: Table, tables: Mapping[str, Table], config_relations: tuple[str, ...]) -> Table:
     select = _parse(table.path, table.select_text)
-    refuse_foreign_words(select, table.path, table.select_text)
+    refuse_foreign_words(select, table.path, table.select_text, table.first_line)
     found: list[Relation] = []
     # a CTE's name is a source of its scope but not an `exp.Table`, so it never becomes a dependency
     for scope in traverse_scope(select):
