@@ -230,6 +230,21 @@ def schemas(folder: Path) -> None:
     click.echo(f"{folder}: written")
 
 
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), default=Path("docs/data_dictionary.md"))
+def dictionary(file: Path) -> None:
+    """Write the data dictionary, every table as its .sql declares it, into FILE."""
+    from milestones_dagster.quality.suites import suite
+    from milestones_dagster.report.dictionary import dictionary as written
+    from milestones_dagster.warehouse.table import load_tables
+
+    tables = load_tables(config_relations=None)
+    suites = {name: suite(table, table.suite_path, None) for name, table in tables.items()}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(written(tables, suites), encoding="utf-8")
+    click.echo(f"{file}: {len(tables)} tables")
+
+
 # --- opening --------------------------------------------------------------------------------------------------------
 
 

@@ -148,7 +148,16 @@ class _Account:
     def moment(self) -> datetime:
         """A time in the account's life: at or beside a boundary, or anywhere."""
         if self.rng.random() < 0.5:
-            instant = self.rng.choice(self.special) + self.rng.choice((timedelta(0), -SECOND, SECOND, timedelta(microseconds=-1)))
+            beside = (
+                timedelta(0),
+                timedelta(0),
+                -SECOND,
+                SECOND,
+                timedelta(microseconds=-1),
+                timedelta(hours=-5),
+                timedelta(hours=5),
+            )
+            instant = self.rng.choice(self.special) + self.rng.choice(beside)
         else:
             instant = self.first - 20 * DAY + self.rng.randrange(340 * 86400) * SECOND
         return min(max(instant, self.begin), self.end)

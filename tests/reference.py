@@ -153,6 +153,14 @@ class Company:
         """Date of an instant in the reporting zone."""
         return instant.replace(tzinfo=UTC).astimezone(ZoneInfo(self.zone)).date()
 
+    def dates_before(self, rows: Iterable[Row], until: date, window: timedelta) -> list[Row]:
+        """The rows of the whole dates of `window` before the date `until`: what is counted by day is cut by day."""
+        return [row for row in rows if until - window <= self.local_date(row["occurred_at"]) < until]
+
+    def end_date(self, close: datetime) -> date:
+        """The date after the last one that an end in time touches; a midnight touches only what is before it."""
+        return self.local_date(close - timedelta(microseconds=1)) + timedelta(days=1)
+
     def months(self, since: datetime) -> list[Month]:
         """Calendar months from the one of `since` to the one that the as-of time stands in."""
         month, found = self.local_date(since).replace(day=1), []
@@ -339,14 +347,13 @@ def usage_ratio(company: Company) -> Rows:
 def _paid_time(company: Company, account: str, month: Month) -> tuple[float, float]:
     """Paid seconds of the month, and seats times paid seconds, as known at its close."""
     paid = [state for state in company.states(account, month.close) if state.is_paid]
-    seat_seconds = sum(
-        state.seats * max(0.0, (min(state.ended_at or month.close, month.close) - max(state.started_at, month.start)).total_seconds())
-        for state in paid
-    )
-    paid_seconds = sum(
-        max(0.0, (min(end or month.close, month.close) - max(start, month.start)).total_seconds()) for start, end in _union(paid)
-    )
+    seat_seconds = sum(state.seats * _seconds_within(month, state.started_at, state.ended_at) for state in paid)
+    paid_seconds = sum(_seconds_within(month, start, end) for start, end in _union(paid))
     return paid_seconds, seat_seconds
+
+
+def _seconds_within(month: Month, start: datetime, end: datetime | None) -> float:
+    return max(0.0, (min(end or month.close, month.close) - max(start, month.start)).total_seconds())
 
 
 def maturity_categories(company: Company) -> Rows:
@@ -361,7 +368,9 @@ def maturity_categories(company: Company) -> Rows:
     return rows
 
 
-def _graded(company: Company, account: str, close: datetime, levels: Mapping[str, tuple[int, Sequence[str], int]]) -> dict[str, Any]:
+def _graded(
+    company: Company, account: str, close: datetime, levels: Mapping[str, tuple[int, Sequence[str], int]]
+) -> dict[str, Any]:
     def counting(of: Sequence[str], days: int) -> list[str]:
         return [feature for feature in sorted(of) if _counts(company, account, feature, close, days)]
 
@@ -378,13 +387,14 @@ def _graded(company: Company, account: str, close: datetime, levels: Mapping[str
 
 def _counts(company: Company, account: str, feature: str, close: datetime, days: int) -> bool:
     if feature == "hours":
-        return _is_on(company, account, close)
-    used = [row for row in company.of(account, FEATURE_EVENTS[feature]) if close - MATURITY_WINDOW <= row["occurred_at"] < close]
+        return _is_on(company, account, company.end_date(close))
+    used = company.dates_before(company.of(account, FEATURE_EVENTS[feature]), company.end_date(close), MATURITY_WINDOW)
     return len({company.local_date(row["occurred_at"]) for row in used}) >= days
 
 
-def _is_on(company: Company, account: str, instant: datetime) -> bool:
-    switched = [row["event"] for row in company.of(account, "hours_on", "hours_off") if row["occurred_at"] < instant]
+def _is_on(company: Company, account: str, day: date) -> bool:
+    switches = company.of(account, "hours_on", "hours_off")
+    switched = [row["event"] for row in switches if company.local_date(row["occurred_at"]) < day]
     return bool(switched) and switched[-1] == "hours_on"
 
 
@@ -490,7 +500,8 @@ def _is_locked(company: Company, paid: Sequence[State], observed: datetime, hori
 def retention_by_activation(company: Company) -> Rows:
     """One row per band of activation events."""
     counts = {key[0]: row["activation_events"] for key, row in activation_cohort(company).items() if row["is_elapsed"]}
-    known = {key[0]: row["retained"] for key, row in retention_outcomes(company).items() if key[1] == "landmark" and row["is_evidence"]}
+    landmarks = {key[0]: row for key, row in retention_outcomes(company).items() if key[1] == "landmark"}
+    known = {account: row["retained"] for account, row in landmarks.items() if row["is_evidence"]}
     rows: Rows = {}
     for band, low, high in BANDS:
         inside = [known[account] for account, count in counts.items() if account in known and low <= count < high]
@@ -510,30 +521,29 @@ def feature_matrix(company: Company) -> Rows:
             continue
         plan, seats = company.attributes(account, observed)
 
-        def during(name: str, since: datetime, until: datetime, account: str = account) -> list[Row]:
-            return [row for row in company.of(account, name) if since <= row["occurred_at"] < until]
+        day = company.local_date(observed)
 
-        def days(name: str, count: Callable[[str], list[Row]]) -> int:
-            return len({company.local_date(row["occurred_at"]) for row in count(name)})
+        def lately(name: str, account: str = account, day: date = day) -> list[Row]:
+            return company.dates_before(company.of(account, name), day, FEATURE_WINDOW)
 
-        def lately(name: str, observed: datetime = observed, during: Callable[..., list[Row]] = during) -> list[Row]:
-            return during(name, observed - FEATURE_WINDOW, observed)
+        def days(rows: Iterable[Row]) -> int:
+            return len({company.local_date(row["occurred_at"]) for row in rows})
 
         chats = lately("chat")
-        before = during("chat", observed - 2 * FEATURE_WINDOW, observed - FEATURE_WINDOW)
+        before = company.dates_before(company.of(account, "chat"), day - FEATURE_WINDOW, FEATURE_WINDOW)
         per_seat = None if not seats else len(chats) / seats
         rows[account, observed] = {
             "known_at": outcome["known_at"],
             "retained": outcome["retained"] if outcome["is_evidence"] else None,
             "plan": plan,
             "size_stratum": _stratum(seats),
-            "chat_days": days("chat", lately),
-            "mail_days": days("mail", lately),
+            "chat_days": days(chats),
+            "mail_days": days(lately("mail")),
             "report_used": int(bool(lately("report"))),
             "chat_per_seat": per_seat if chats or before else 0,
             "chat_users": len({row["user_id"] for row in chats if row["user_id"] is not None}),
             "chat_trend": math.log((1 + len(chats)) / (1 + len(before))),
-            "hours": int(_is_on(company, account, observed)),
+            "hours": int(_is_on(company, account, day)),
             "sla": int(bool(lately("sla"))),
             "seats": seats,
             "is_premium": None if plan is None else int(plan == "premium"),

@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from milestones_dagster.orchestration.checks import check_results, check_specs, downstream
+from milestones_dagster.orchestration.checks import check_results, check_specs, downstream, sentence
 from milestones_dagster.orchestration.metadata import definition_metadata, made_metadata
 from milestones_dagster.orchestration.partitions import event_days
 from milestones_dagster.orchestration.resources import MilestonesWarehouse
@@ -172,10 +172,10 @@ def _standing(session: Session, table: Table) -> str:
 
 def _refused(table: Table, results: Sequence[RuleResult], standing: str, blocked: Sequence[str]) -> dg.Failure:
     failed = [result for result in results if not result.passed and result.rule.severity == "critical"]
-    words = "; ".join(f"{result.rule.title} ({result.unexpected_count:,} of {result.total_count:,})" for result in failed)
-    not_made = ", ".join(blocked) or "nothing"
+    words = "; ".join(sentence(result) for result in failed)
+    waiting = f"{len(blocked)} table(s) that follow are not made" if blocked else "Nothing follows it"
     return dg.Failure(
-        description=f"{table.name} refused: {words}. {standing[0].upper()}{standing[1:]}. Not made: {not_made}.",
+        description=f"{table.name} refused. {words}. {standing[0].upper()}{standing[1:]}; {waiting}.",
         metadata={"recovery": "; ".join(result.rule.recovery for result in failed)},
         allow_retries=False,
     )

@@ -20,6 +20,7 @@ _GROUP_TITLES = {
     "columns_present": "Columns that may not be NULL are not",
 }
 _MOST_GROUPS = 20
+_SHOWN_GROUPS = 3
 
 
 def check_specs(declared: Declared, table: Table, key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
@@ -66,7 +67,7 @@ def check_results(
             check_name=check,
             asset_key=key,
             severity=dg.AssetCheckSeverity.ERROR if is_error else dg.AssetCheckSeverity.WARN,
-            description="; ".join(_sentence(result) for result in failed) or None,
+            description="; ".join(sentence(result) for result in failed) or None,
             metadata=_as_metadata(metadata),
         )
 
@@ -127,12 +128,28 @@ def _as_metadata(facts: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _sentence(result: RuleResult) -> str:
+def _groups(result: RuleResult) -> str:
+    """The groups beyond the bound, with their own counts: a rule that judges by group fails by group, not by the whole."""
+    by = result.rule.group_by or ""
+    shown = [_group(by, group) for group in result.groups[:_SHOWN_GROUPS]]
+    more = len(result.groups) - len(shown)
+    beyond = f"beyond the bound of {result.bound:.2%}: " if result.bound else ""
+    return beyond + "; ".join(shown) + (f"; and {more:,} more" if more else "")
+
+
+def _group(by: str, group: Mapping[str, Any]) -> str:
+    unexpected, total = int(group["unexpected_count"]), int(group["total_count"])
+    name = str(group[by])[:10] if by == "day" else str(group[by])
+    return name if total <= 1 else f"{name} ({unexpected:,} of {total:,}, {unexpected / total:.2%})"
+
+
+def sentence(result: RuleResult) -> str:
     """What failed and by how much, in one sentence."""
     title = result.rule.title
     if result.errored is not None:
         return f"{title}: could not be evaluated: {result.errored}"
-    shown = result.sample_keys or result.groups
-    sample = "; ".join(", ".join(f"{name} {value}" for name, value in key.items()) for key in shown[:2])
+    if result.groups:
+        return f"{title}: {_groups(result)}"
+    sample = "; ".join(", ".join(f"{name} {value}" for name, value in key.items()) for key in result.sample_keys[:2])
     share = f" ({result.share:.2%}, bound {result.bound:.2%})" if result.share is not None else ""
     return f"{title}: {result.unexpected_count:,} of {result.total_count:,}{share}" + (f", such as {sample}" if sample else "")

@@ -9,6 +9,7 @@ import dagster as dg
 from sqlglot import exp
 
 from milestones_dagster.orchestration.session import Session
+from milestones_dagster.warehouse import operations
 from milestones_dagster.warehouse.duckdb import published
 from milestones_dagster.warehouse.table import Table
 
@@ -47,7 +48,16 @@ def definition_metadata(table: Table) -> dict[str, Any]:
 def made_metadata(session: Session, table: Table, row_count: int, state: str, reason: str) -> dict[str, Any]:
     """What is known of a table once it is made: rows, as of when, from which config, and a sample without personal values."""
     observed = session.observation
+    made = operations.publications(session.warehouse)
+    older = [
+        f"{name} as of {made[name].as_of:%Y-%m-%d}"
+        for name in table.dependencies
+        if name in made and made[name].as_of is not None and made[name].as_of != observed.as_of
+    ]
+    # started by hand after a refusal, a table reads the last good rows of what it follows
+    told = {"older_inputs": "; ".join(older)} if older else {}
     return {
+        **told,
         "dagster/row_count": row_count,
         "as_of": f"{observed.as_of:%Y-%m-%d %H:%M} UTC",
         "fingerprint": session.config.fingerprint[:16],

@@ -171,7 +171,15 @@ class Session:
             missing = sorted({source.name for source in self.config.sources.events} - set(marks))
             raise AsOfError(f"the event source {missing[0]} has loaded nothing yet; materialise raw_events first")
         marks |= self.extract_times
-        return Observation.of(marks, self.as_of)
+        observed = Observation.of(marks, self.as_of)
+        newest = self.warehouse.scalar("SELECT max(as_of) FROM operations.publications")
+        if self.as_of is None and newest is not None and observed.as_of < newest:
+            # published tables are only ever as of the newest watermark: they are not turned back unasked
+            raise AsOfError(
+                f"the watermark would fall from {newest:%Y-%m-%d} to {observed.as_of:%Y-%m-%d}: {observed.held_back_by} holds it "
+                "back; deliver what is missing, or see the past with --as-of",
+            )
+        return observed
 
     @cached_property
     def extract_times(self) -> dict[str, datetime]:
@@ -303,11 +311,13 @@ class Session:
                 operations.record_snapshot(
                     self.warehouse, source, made.signature, made.columns, made.extracted_at, self.run_id, self.now
                 )
+        if table.by is not None:
+            return
         operations.record_framework(
             self.warehouse,
             self.config.fingerprint,
             {name: {"columns": dict(made.columns), "rows": made.rows} for name, made in self.declared.relations.items()},
-            None,
+            self.observation.as_of,
             self.run_id,
             self.now,
         )

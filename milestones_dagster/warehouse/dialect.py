@@ -43,8 +43,8 @@ _WRITTEN = {
 }
 # syntax that is refused unless it is among the allowed operators; brackets and the dot of a name are no operators
 _OPERATORS = (
-    exp.Binary, exp.Unary, exp.AtTimeZone, exp.Between, exp.Bracket, exp.Filter, exp.In, exp.Interval, exp.Lateral, exp.Pivot, exp.Qualify,
-    exp.SetOperation,
+    exp.Binary, exp.Unary, exp.AtTimeZone, exp.Between, exp.Bracket, exp.Filter, exp.In, exp.Interval, exp.Lateral, exp.Pivot,
+    exp.Qualify, exp.SetOperation,
 )  # fmt: skip
 _NO_OPERATORS = (exp.Func, exp.Paren, exp.Dot)
 

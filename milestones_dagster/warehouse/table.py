@@ -146,8 +146,12 @@ class Table:
         return digest.hexdigest()[:16]
 
 
-def load_tables(root: Path = SQL_ROOT, *, config_relations: Iterable[str] = ()) -> dict[str, Table]:
+def load_tables(root: Path = SQL_ROOT, *, config_relations: Iterable[str] | None = ()) -> dict[str, Table]:
     """All tables below `root` in the order in which they can be made (dependencies first, then by name).
+
+    Args:
+        root: Folder with one folder of `.sql` files per schema.
+        config_relations: Names of the relations that the config makes; None where no config is at hand, then any name is taken.
 
     Raises:
         TableError: a header, a column, a word outside the dialect, an unknown relation or a circle of tables.
@@ -157,7 +161,7 @@ def load_tables(root: Path = SQL_ROOT, *, config_relations: Iterable[str] = ()) 
     if len(by_name) != len(tables):
         twice = sorted({table.name for table in tables if sum(other.name == table.name for other in tables) > 1})
         raise TableError(f"{root}: two files declare the table {twice[0]}; a table's name is its file's name, once")
-    known_config = tuple(config_relations)
+    known_config = None if config_relations is None else tuple(config_relations)
     resolved = {table.name: _with_relations(table, by_name, known_config) for table in tables}
     if EVENTS in resolved:
         # the as-of time of a run is settled by the published days: who reads it follows them, through other tables or directly
@@ -250,7 +254,7 @@ def _parse(path: Path, text: str) -> exp.Query:
     return statements[0]
 
 
-def _with_relations(table: Table, tables: Mapping[str, Table], config_relations: tuple[str, ...]) -> Table:
+def _with_relations(table: Table, tables: Mapping[str, Table], config_relations: tuple[str, ...] | None) -> Table:
     select = _parse(table.path, table.select_text)
     refuse_foreign_words(select, table.path, table.select_text, table.first_line)
     found: list[Relation] = []
@@ -269,7 +273,7 @@ def _checked(
     node: exp.Table,
     table: Table,
     tables: Mapping[str, Table],
-    config_relations: tuple[str, ...],
+    config_relations: tuple[str, ...] | None,
 ) -> Relation:
     relation = relation_of(node)
     known: Iterable[str]
@@ -280,7 +284,9 @@ def _checked(
         if relation.name == table.name and not table.keeps:
             raise TableError(f"{table.path}: the table reads itself; say `keeps: true` in its header")
     else:
-        known = {"config": config_relations, "run": RUN_RELATIONS, "source": SOURCES}[relation.kind]
+        known = {"config": (relation.name,) if config_relations is None else config_relations, "run": RUN_RELATIONS, "source": SOURCES}[
+            relation.kind
+        ]
     if relation.name not in set(known):
         raise TableError(f"{table.path}: relation {node.sql()} is unknown; {_closest(relation.name, known)}")
     return relation

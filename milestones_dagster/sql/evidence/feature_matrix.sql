@@ -1,7 +1,8 @@
 /*
 about: >
   What each account did before each date at which it was looked at, one column per feature of the catalogue, with the outcome after it. Nothing at or after the
-  date is read; attributes are those of the date, and one that is known only in hindsight is refused when the config is loaded.
+  date is read: what is counted by day is read from whole dates of the reporting zone, the last one before D's. Attributes are those of the date, and one that
+  is known only in hindsight is refused when the config is loaded.
 grain: one row per account and observation date
 key: [account_key, observed_at]
 pivot: true
@@ -11,31 +12,47 @@ columns:
   known_at: TIMESTAMP NOT NULL -- From when the outcome can be known, UTC.
   retained: BOOLEAN -- The outcome after D; NULL while it is not known, or locked and so no evidence.
   plan: VARCHAR -- Plan at D.
-  size_stratum: VARCHAR -- Size class at D.
+  size_stratum: VARCHAR -- Size class at D, of the seats; without a history of seats, of the users active before D.
 */
 WITH kinds AS (
   SELECT
     r.account_key,
     r.observed_at,
+    d.observed_date,
     r.known_at,
     CASE WHEN r.is_evidence THEN r.retained END AS retained,
     ROW_NUMBER() OVER (PARTITION BY r.account_key, r.observed_at ORDER BY r.kind) AS repetition
   FROM retention_outcomes AS r
+  JOIN observation_dates AS d ON d.account_key = r.account_key AND d.kind = r.kind AND d.observed_at = r.observed_at
   CROSS JOIN config.policy AS p
   WHERE (p.retention_form = 'horizon' AND r.kind IN ('start', 'month'))
      OR (p.retention_form = 'window' AND r.kind = 'landmark')
+), people AS (
+  SELECT i.account_key, i.user_key, MIN(i.first_at) AS first_at
+  FROM event_identities AS i
+  WHERE i.account_key <> 0 AND i.user_key <> 0
+  GROUP BY i.account_key, i.user_key
+), active AS (
+  SELECT k.account_key, k.observed_at, COUNT(*) AS users
+  FROM kinds AS k
+  JOIN people AS p ON p.account_key = k.account_key AND p.first_at < k.observed_at
+  GROUP BY k.account_key, k.observed_at
 ), observed AS (
   SELECT
     k.account_key,
     k.observed_at,
+    k.observed_date,
     k.known_at,
     k.retained,
     h.plan,
     h.seats,
     h.mrr,
+    CASE WHEN b.sources > 0 THEN h.seats ELSE COALESCE(h.seats, u.users) END AS size,
     a.segment,
     a.attributes
   FROM kinds AS k
+  CROSS JOIN (SELECT COUNT(*) AS sources FROM config.declared_source AS d WHERE d.source = 'subscriptions') AS b
+  LEFT JOIN active AS u ON u.account_key = k.account_key AND u.observed_at = k.observed_at
   JOIN accounts AS a ON a.account_key = k.account_key
   LEFT JOIN account_history AS h
     ON h.account_key = k.account_key
@@ -46,9 +63,10 @@ WITH kinds AS (
   SELECT
     o.account_key,
     o.observed_at,
+    o.observed_date,
     o.seats,
-    o.observed_at - TO_SECONDS(w.seconds) - TO_MONTHS(w.months) AS from_at,
-    o.observed_at - TO_SECONDS(2 * w.seconds) - TO_MONTHS(2 * w.months) AS previous_from_at
+    CAST(CAST(o.observed_date AS TIMESTAMP) - TO_SECONDS(w.seconds) - TO_MONTHS(w.months) AS DATE) AS from_date,
+    CAST(CAST(o.observed_date AS TIMESTAMP) - TO_SECONDS(2 * w.seconds) - TO_MONTHS(2 * w.months) AS DATE) AS previous_from_date
   FROM observed AS o
   JOIN config.duration AS w ON w.name = 'feature_window'
 ), uses AS (
@@ -57,15 +75,15 @@ WITH kinds AS (
     w.observed_at,
     w.seats,
     e.feature,
-    COUNT(DISTINCT CASE WHEN d.first_at >= w.from_at THEN d.day END) AS days,
-    SUM(CASE WHEN d.first_at >= w.from_at THEN d.events ELSE 0 END) AS events,
-    SUM(CASE WHEN d.first_at < w.from_at THEN d.events ELSE 0 END) AS previous_events,
-    COUNT(DISTINCT CASE WHEN d.first_at >= w.from_at AND d.user_key <> 0 THEN d.user_key END) AS users
+    COUNT(DISTINCT CASE WHEN d.reporting_date >= w.from_date THEN d.reporting_date END) AS days,
+    SUM(CASE WHEN d.reporting_date >= w.from_date THEN d.events ELSE 0 END) AS events,
+    SUM(CASE WHEN d.reporting_date < w.from_date THEN d.events ELSE 0 END) AS previous_events,
+    COUNT(DISTINCT CASE WHEN d.reporting_date >= w.from_date AND d.user_key <> 0 THEN d.user_key END) AS users
   FROM windows AS w
   JOIN account_event_daily AS d
     ON d.account_key = w.account_key
-    AND d.last_at < w.observed_at
-    AND d.first_at >= w.previous_from_at
+    AND d.reporting_date < w.observed_date
+    AND d.reporting_date >= w.previous_from_date
   JOIN config.feature_event AS e ON e.event = d.event AND e.role = 'use'
   GROUP BY w.account_key, w.observed_at, w.seats, e.feature
 ), measured AS (
@@ -91,7 +109,7 @@ WITH kinds AS (
     MAX(CASE WHEN e.role = 'on' THEN d.last_at END) AS on_at,
     MAX(CASE WHEN e.role = 'off' THEN d.last_at END) AS off_at
   FROM windows AS w
-  JOIN account_event_daily AS d ON d.account_key = w.account_key AND d.last_at < w.observed_at
+  JOIN account_event_daily AS d ON d.account_key = w.account_key AND d.reporting_date < w.observed_date
   JOIN config.feature_event AS e ON e.event = d.event AND e.role IN ('on', 'off')
   GROUP BY w.account_key, w.observed_at, e.feature
 ), settings AS (
@@ -159,4 +177,4 @@ SELECT
   v.value
 FROM observed AS o
 LEFT JOIN valued AS v ON v.account_key = o.account_key AND v.observed_at = o.observed_at
-LEFT JOIN config.size_stratum AS z ON o.seats >= z.seats_from AND (z.seats_to IS NULL OR o.seats < z.seats_to)
+LEFT JOIN config.size_stratum AS z ON o.size >= z.seats_from AND (z.seats_to IS NULL OR o.size < z.seats_to)

@@ -67,33 +67,6 @@ WITH observed AS (
     AND e.rule = 'core'
     AND e.occurred_at >= b.observed_at - TO_SECONDS(w.seconds) - TO_MONTHS(w.months)
     AND e.occurred_at < b.observed_at
-), termed AS (
-  SELECT
-    b.account_key,
-    b.kind,
-    b.observed_at,
-    MAX(s.term_months) AS term_months,
-    MIN(
-      CASE
-        WHEN s.term_anchor_at + TO_MONTHS(
-          s.term_months * GREATEST(1, CAST(FLOOR(DATE_DIFF('month', s.term_anchor_at, b.observed_at) / NULLIF(CAST(s.term_months AS DOUBLE), 0)) AS INTEGER))
-        ) > b.observed_at
-          THEN s.term_anchor_at + TO_MONTHS(
-            s.term_months * GREATEST(1, CAST(FLOOR(DATE_DIFF('month', s.term_anchor_at, b.observed_at) / NULLIF(CAST(s.term_months AS DOUBLE), 0)) AS INTEGER))
-          )
-        ELSE s.term_anchor_at + TO_MONTHS(
-          s.term_months * (1 + GREATEST(1, CAST(FLOOR(DATE_DIFF('month', s.term_anchor_at, b.observed_at) / NULLIF(CAST(s.term_months AS DOUBLE), 0)) AS INTEGER)))
-        )
-      END
-    ) AS renewal_at
-  FROM observed AS b
-  JOIN subscriptions AS s
-    ON s.account_key = b.account_key
-    AND s.is_paid
-    AND s.superseded_at IS NULL
-    AND s.started_at <= b.observed_at
-    AND (s.ended_at IS NULL OR s.ended_at > b.observed_at)
-  GROUP BY b.account_key, b.kind, b.observed_at
 ), valued AS (
   SELECT
     s.account_id,
@@ -106,7 +79,7 @@ WITH observed AS (
     s.is_locked_included,
     s.retention_basis,
     s.minimum_expansion,
-    COALESCE(r.term_months IS NOT NULL AND r.renewal_at > s.outcome_to, FALSE) AS is_locked,
+    COALESCE(s.renewal_at > s.outcome_to, FALSE) AS is_locked,
     CASE
       WHEN NOT s.is_known THEN NULL
       WHEN s.retention_basis = 'activity' THEN a.account_key IS NOT NULL
@@ -126,7 +99,6 @@ WITH observed AS (
   JOIN config.duration AS w ON w.name = 'dormancy_after'
   LEFT JOIN active AS a ON a.account_key = s.account_key AND a.kind = s.kind AND a.observed_at = s.observed_at
   LEFT JOIN awake AS k ON k.account_key = s.account_key AND k.kind = s.kind AND k.observed_at = s.observed_at
-  LEFT JOIN termed AS r ON r.account_key = s.account_key AND r.kind = s.kind AND r.observed_at = s.observed_at
   LEFT JOIN account_history AS h
     ON h.account_key = s.account_key
     AND h.is_paying
@@ -138,6 +110,7 @@ WITH observed AS (
     AND e.valid_from <= s.outcome_to
     AND (e.valid_to IS NULL OR e.valid_to > s.outcome_to)
 )
+-- growth is compared as a quotient, since 1.1 * 100 is a little more than 110 in binary numbers
 SELECT
   v.account_id,
   v.account_key,
@@ -160,10 +133,10 @@ SELECT
   END AS mrr_at_end,
   CASE
     WHEN NOT v.is_known OR v.retention_basis = 'activity' OR COALESCE(v.mrr_at_start, 0) = 0 THEN NULL
-    ELSE v.retained AND COALESCE(v.mrr_then, 0) >= v.minimum_expansion * v.mrr_at_start
+    ELSE v.retained AND COALESCE(v.mrr_then, 0) / NULLIF(v.mrr_at_start, 0) >= v.minimum_expansion
   END AS is_expanded_mrr,
   CASE
     WHEN NOT v.is_known OR v.retention_basis = 'activity' OR COALESCE(v.seats_at_start, 0) = 0 THEN NULL
-    ELSE v.retained AND COALESCE(v.seats_then, 0) >= v.minimum_expansion * v.seats_at_start
+    ELSE v.retained AND COALESCE(v.seats_then, 0) / NULLIF(v.seats_at_start, 0) >= v.minimum_expansion
   END AS is_expanded_seats
 FROM valued AS v

@@ -45,14 +45,30 @@ WITH entity_month AS (
   JOIN entity AS e ON e.entity_key = m.entity_key
   WHERE m.resolved_at IS NOT NULL
 ), contact AS (
-  SELECT
-    e.entity_key,
-    u.account_key,
-    ROW_NUMBER() OVER (PARTITION BY e.entity_key ORDER BY e.occurred_at, u.user_id) AS standing
+  SELECT e.entity_key, e.occurred_at, u.user_id, u.account_key, u.created_at
   FROM rule_events AS e
   JOIN users AS u ON u.user_key = e.user_key
   CROSS JOIN run.observation AS o
   WHERE e.entity_key IS NOT NULL AND u.account_key IS NOT NULL AND e.occurred_at < o.as_of
+), contact_now AS (
+  SELECT
+    c.entity_key,
+    c.account_key,
+    ROW_NUMBER() OVER (PARTITION BY c.entity_key ORDER BY c.occurred_at, c.user_id) AS standing
+  FROM contact AS c
+), contact_at_close AS (
+  -- a contact who came, or whom somebody came to know, after the month's end changes nothing in the closed month
+  SELECT
+    m.entity_key,
+    m.month,
+    c.account_key,
+    ROW_NUMBER() OVER (PARTITION BY m.entity_key, m.month ORDER BY c.occurred_at, c.user_id) AS standing
+  FROM closed AS m
+  JOIN run.months AS r ON r.month = m.month
+  JOIN contact AS c
+    ON c.entity_key = m.entity_key
+    AND c.occurred_at < r.close_at
+    AND (c.created_at IS NULL OR c.created_at < r.close_at)
 ), named AS (
   SELECT
     c.entity_key,
@@ -65,19 +81,27 @@ WITH entity_month AS (
 ), owned AS (
   SELECT
     c.*,
-    COALESCE(n.account_key, k.account_key) AS account_key
+    COALESCE(n.account_key, k.account_key) AS account_key,
+    COALESCE(n.account_key, x.account_key) AS account_key_at_close
   FROM closed AS c
   LEFT JOIN named AS n ON n.entity_key = c.entity_key AND n.month = c.month AND n.standing = 1
-  LEFT JOIN contact AS k ON k.entity_key = c.entity_key AND k.standing = 1
+  LEFT JOIN contact_now AS k ON k.entity_key = c.entity_key AND k.standing = 1
+  LEFT JOIN contact_at_close AS x ON x.entity_key = c.entity_key AND x.month = c.month AND x.standing = 1
+), counted AS (
+  SELECT w.account_key, w.month, 1 AS resolved, 0 AS resolved_at_close FROM owned AS w WHERE w.is_resolved
+  UNION ALL
+  SELECT w.account_key_at_close AS account_key, w.month, 0 AS resolved, 1 AS resolved_at_close
+  FROM owned AS w
+  WHERE w.is_resolved_at_close
 ), resolved AS (
   SELECT
-    w.account_key,
-    w.month,
-    COUNT(CASE WHEN w.is_resolved THEN 1 END) AS resolved,
-    COUNT(CASE WHEN w.is_resolved_at_close THEN 1 END) AS resolved_at_close
-  FROM owned AS w
-  WHERE w.account_key IS NOT NULL
-  GROUP BY w.account_key, w.month
+    c.account_key,
+    c.month,
+    CAST(SUM(c.resolved) AS BIGINT) AS resolved,
+    CAST(SUM(c.resolved_at_close) AS BIGINT) AS resolved_at_close
+  FROM counted AS c
+  WHERE c.account_key IS NOT NULL
+  GROUP BY c.account_key, c.month
   UNION ALL
   SELECT
     e.account_key,

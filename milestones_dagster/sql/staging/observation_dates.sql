@@ -8,10 +8,12 @@ columns:
   account_key: BIGINT NOT NULL -- 64-bit key of the account.
   kind: VARCHAR NOT NULL -- `start` (tenure_start), `month` (first instant of a calendar month) or `landmark` (end of the activation window).
   observed_at: TIMESTAMP NOT NULL -- The date D, UTC.
+  observed_date: DATE NOT NULL -- Date of D in the reporting time zone; what is counted by day is read from the dates before it.
   is_paying: BOOLEAN NOT NULL -- Paying at D, short gaps bridged. Without subscriptions, a core event within one horizon before D, or D the start.
   outcome_from: TIMESTAMP NOT NULL -- Start of the window in which the outcome is read, UTC.
   outcome_to: TIMESTAMP NOT NULL -- End of that window (D + H), UTC.
   known_at: TIMESTAMP NOT NULL -- From when the outcome can be known, UTC; later as-of times know it, earlier ones do not.
+  renewal_at: TIMESTAMP -- First renewal after D of what is paid at D, UTC; NULL where no term is mapped.
 */
 WITH basis AS (
   SELECT
@@ -52,6 +54,7 @@ WITH basis AS (
     l.account_key,
     l.kind,
     l.observed_at,
+    CAST(l.observed_at AT TIME ZONE 'UTC' AT TIME ZONE l.time_zone AS DATE) AS observed_date,
     l.retention_basis,
     l.horizon_months,
     l.horizon_seconds,
@@ -79,11 +82,52 @@ WITH basis AS (
     AND e.occurred_at < w.observed_at
     AND e.occurred_at >= w.observed_at - TO_SECONDS(w.horizon_seconds) - TO_MONTHS(w.horizon_months)
   WHERE w.retention_basis = 'activity' AND w.kind = 'month'
+), terms AS (
+  SELECT
+    l.account_key,
+    l.kind,
+    l.observed_at,
+    l.time_zone,
+    s.term_months,
+    s.term_anchor_at AT TIME ZONE 'UTC' AT TIME ZONE l.time_zone AS local_anchor,
+    l.observed_at AT TIME ZONE 'UTC' AT TIME ZONE l.time_zone AS local_observed
+  FROM local AS l
+  JOIN subscriptions AS s
+    ON s.account_key = l.account_key
+    AND s.is_paid
+    AND s.term_months IS NOT NULL
+    AND s.superseded_at IS NULL
+    AND s.started_at <= l.observed_at
+    AND (s.ended_at IS NULL OR s.ended_at > l.observed_at)
+), counted AS (
+  -- terms that have begun anew by the month of D, at least one: the next renewal is the end of this term or of the one after it
+  SELECT
+    t.*,
+    GREATEST(
+      1,
+      CAST(FLOOR(DATE_DIFF('month', t.local_anchor, t.local_observed) / NULLIF(CAST(t.term_months AS DOUBLE), 0)) AS INTEGER)
+    ) AS terms
+  FROM terms AS t
+), renewed AS (
+  SELECT
+    c.account_key,
+    c.kind,
+    c.observed_at,
+    MIN(
+      CASE
+        WHEN c.local_anchor + TO_MONTHS(c.term_months * c.terms) > c.local_observed
+          THEN (c.local_anchor + TO_MONTHS(c.term_months * c.terms)) AT TIME ZONE c.time_zone AT TIME ZONE 'UTC'
+        ELSE (c.local_anchor + TO_MONTHS(c.term_months * (c.terms + 1))) AT TIME ZONE c.time_zone AT TIME ZONE 'UTC'
+      END
+    ) AS renewal_at
+  FROM counted AS c
+  GROUP BY c.account_key, c.kind, c.observed_at
 )
 SELECT
   w.account_key,
   w.kind,
   w.observed_at,
+  w.observed_date,
   CASE
     WHEN w.retention_basis = 'subscriptions' THEN s.account_key IS NOT NULL
     WHEN w.kind = 'month' AND w.horizon_seconds IS NOT NULL THEN a.account_key IS NOT NULL
@@ -94,10 +138,12 @@ SELECT
   CASE
     WHEN w.retention_basis = 'subscriptions' THEN w.outcome_to + TO_SECONDS(w.gap_seconds) + TO_MONTHS(w.gap_months)
     ELSE w.outcome_to
-  END AS known_at
+  END AS known_at,
+  r.renewal_at
 FROM windows AS w
 LEFT JOIN paid_spells AS s
   ON s.account_key = w.account_key
   AND s.started_at <= w.observed_at
   AND (s.ended_at IS NULL OR s.ended_at > w.observed_at)
 LEFT JOIN alive AS a ON a.account_key = w.account_key AND a.kind = w.kind AND a.observed_at = w.observed_at
+LEFT JOIN renewed AS r ON r.account_key = w.account_key AND r.kind = w.kind AND r.observed_at = w.observed_at
