@@ -76,7 +76,7 @@ class Month:
 
 @dataclass(frozen=True)
 class Company:
-    """A company as of `as_of`: rows as `scenario.event` and `scenario.subscription` make them; `users` None where no source is declared."""
+    """A company as of `as_of`: rows as `scenario` makes them; `users` is None where no such source is declared."""
 
     all_events: Sequence[Row]
     all_subscriptions: Sequence[Row]

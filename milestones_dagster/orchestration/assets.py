@@ -23,6 +23,7 @@ POOL = "milestones_warehouse"
 OWNERS = ("team:data-platform",)
 SERVING = "serving"
 _SERVED_SCHEMAS = ("milestones", "evidence")
+_MAY_BE_MISSING = frozenset({"feature_importance"})
 _FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=36), warn_window=timedelta(hours=26))
 
 Progress = Callable[[str, int, int], None]
@@ -135,10 +136,12 @@ def _events_asset(
 
 def _serving_asset(declared: Declared, keys: dict[str, dg.AssetKey], key_prefix: Sequence[str]) -> dg.AssetsDefinition:
     served = [table for table in declared.tables.values() if table.schema in _SERVED_SCHEMAS]
+    # a company in which nothing foretells staying has no ranking; its milestones are served all the same
+    needed = [table for table in served if table.name not in _MAY_BE_MISSING]
     key = dg.AssetKey([*key_prefix, SERVING])
     spec = dg.AssetSpec(
         key=key,
-        deps=[keys[table.name] for table in served],
+        deps=[keys[table.name] for table in needed],
         description=(
             "A copy of the published tables for readers: analysts and tools open it at any time, no run waits for them and "
             "they wait for no run. It is swapped by a rename, and only when all of its tables are as of the same time and definitions."
@@ -148,15 +151,21 @@ def _serving_asset(declared: Declared, keys: dict[str, dg.AssetKey], key_prefix:
         kinds={"duckdb"},
     )
 
-    @dg.multi_asset(name=SERVING, specs=[spec], pool=POOL)
+    # last of the steps that are ready, so that it serves a ranking of the same run
+    @dg.multi_asset(name=SERVING, specs=[spec], pool=POOL, op_tags={"dagster/priority": "-10"})
     def swapped(context: dg.AssetExecutionContext, milestones_warehouse: MilestonesWarehouse) -> Iterator[Any]:
         session = milestones_warehouse.session(declared)
         try:
-            path = publish_serving(session.warehouse, served)
+            path, left_out = publish_serving(session.warehouse, needed, [table for table in served if table not in needed])
         except ServingError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
         context.log.info(f"serving copy: {path}")
-        yield dg.MaterializeResult(asset_key=key, metadata={"path": dg.MetadataValue.path(str(path)), "tables": len(served)})
+        metadata: dict[str, Any] = {
+            "path": dg.MetadataValue.path(str(path)),
+            "tables": len(served) - len(left_out),
+            "left_out": ", ".join(left_out) or "nothing",
+        }
+        yield dg.MaterializeResult(asset_key=key, metadata=metadata)
 
     return swapped
 
@@ -172,7 +181,7 @@ def _standing(session: Session, table: Table) -> str:
 
 def _refused(table: Table, results: Sequence[RuleResult], standing: str, blocked: Sequence[str]) -> dg.Failure:
     failed = [result for result in results if not result.passed and result.rule.severity == "critical"]
-    words = "; ".join(sentence(result) for result in failed)
+    words = "; ".join(sentence(result).rstrip(".") for result in failed)
     waiting = f"{len(blocked)} table(s) that follow are not made" if blocked else "Nothing follows it"
     return dg.Failure(
         description=f"{table.name} refused. {words}. {standing[0].upper()}{standing[1:]}; {waiting}.",

@@ -24,8 +24,17 @@ def serving_path(warehouse_path: Path) -> Path:
     return warehouse_path.with_name(f"{warehouse_path.stem}.serving.duckdb")
 
 
-def publish_serving(warehouse: Warehouse, tables: Sequence[Table]) -> Path:
-    """Copies the published rows of `tables` aside and swaps the copy in by a rename; returns its path.
+def publish_serving(
+    warehouse: Warehouse,
+    tables: Sequence[Table],
+    optional: Sequence[Table] = (),
+) -> tuple[Path, tuple[str, ...]]:
+    """Copies published rows aside and swaps the copy in by a rename; returns its path and the optional tables left out.
+
+    Args:
+        warehouse: The open warehouse.
+        tables: Served together or not at all.
+        optional: Served too where they are of the same time and config.
 
     Raises:
         ServingError: a table is missing, or they are not all as of one time and from one config.
@@ -42,6 +51,12 @@ def publish_serving(warehouse: Warehouse, tables: Sequence[Table]) -> Path:
         raise ServingError(
             f"the tables are not as of one time and config ({names} are behind); the serving copy stays; run all of them",
         )
+    version = versions.pop() if versions else None
+    fitting = [
+        table for table in optional if table.name in made and (made[table.name].as_of, made[table.name].fingerprint) == version
+    ]
+    left_out = tuple(table.name for table in optional if table not in fitting)
+    tables = [*tables, *fitting]
     target = serving_path(Path(warehouse.scalar("SELECT path FROM duckdb_databases() WHERE database_name = current_database()")))
     aside = target.with_suffix(".duckdb.tmp")
     aside.unlink(missing_ok=True)
@@ -57,4 +72,4 @@ def publish_serving(warehouse: Warehouse, tables: Sequence[Table]) -> Path:
     finally:
         warehouse.execute(exp.Detach(this=exp.to_identifier(_CATALOGUE)))
     aside.replace(target)
-    return target
+    return target, left_out

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from daily_world import Company, company, failed, january, rule_of, table_digests, two_events
+from delivering_company import Company, company, failed, january, rule_of, table_digests, two_events
 from scenario import EVENT_TYPES, at, event, made, subscription, write_parquet, write_yaml
 
 from milestones_dagster.cli import main
@@ -608,7 +608,7 @@ KILLED = """
 import os, sys
 from pathlib import Path
 sys.path[:0] = sys.argv[2:]
-from daily_world import Company
+from delivering_company import Company
 from milestones_dagster.warehouse import days, operations
 days.BATCH_ROWS = 3
 recorded = operations.record_days

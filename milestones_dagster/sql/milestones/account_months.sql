@@ -116,7 +116,7 @@ WITH basis AS (
     CASE WHEN b.sources > 0 THEN l.plan ELSE h.plan END AS plan,
     CASE WHEN b.sources > 0 THEN l.mrr END AS mrr,
     CASE WHEN b.sources > 0 THEN COALESCE(l.is_paying, FALSE) ELSE u.account_key IS NOT NULL END AS is_paying,
-    b.sources > 0 AND p.paid_to + TO_SECONDS(g.seconds) + TO_MONTHS(g.months) <= m.close_at AS has_left
+    b.sources > 0 AND p.paid_to + TO_SECONDS(g.seconds) + TO_MONTHS(g.months) < m.close_at AS has_left
   FROM account_month AS m
   CROSS JOIN basis AS b
   JOIN config.duration AS g ON g.name = 'retention_gap'

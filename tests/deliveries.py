@@ -13,7 +13,7 @@ from typing import Any
 
 import dagster as dg
 import duckdb
-from scenario import EVENT_TYPES, World, event, merged, subscription, write_parquet, write_yaml
+from scenario import EVENT_NAMES, EVENT_TYPES, World, event, merged, subscription, write_parquet, write_yaml
 
 from milestones_dagster.definitions import build_defs
 from milestones_dagster.orchestration.jobs import JOB, QUIET
@@ -33,7 +33,7 @@ PUBLISHED_SCHEMAS = ("staging", "milestones", "evidence")
 
 
 def company() -> World:
-    """Forty accounts that pay from 2025-01-29 on; those that leave do so on 2025-02-03, the others write in the chat and stay."""
+    """Forty accounts that pay from 2025-01-29 on; twenty leave on 2025-02-03, the others write in the chat and stay."""
     events = []
     for number, account in enumerate((*STAYING, *LEAVING)):
         user = f"u-{account}"
@@ -44,6 +44,9 @@ def company() -> World:
         ]
         if account in STAYING:
             events += [event(account, "chat", f"2025-01-{day} 11:{number:02}", user=user) for day in (28, 30, 31)]
+    # one of them does everything once, so that every configured event has arrived
+    everything = [name for name in EVENT_NAMES if name not in {"installed", "started", "resolved", "chat"}]
+    events += [event(STAYING[0], name, f"2025-01-31 1{number}:00", user=f"u-{STAYING[0]}") for number, name in enumerate(everything)]
     return World(
         events=events,
         last_day=LAST_DAY.isoformat(),
