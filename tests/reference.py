@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from functools import cached_property
+from hashlib import md5
 from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -513,6 +514,72 @@ def retention_by_activation(company: Company) -> Rows:
     return rows
 
 
+def activation_landmarks(company: Company) -> Rows:
+    """One row per account whose outcome after its landmark is known, or would be."""
+    rows: Rows = {}
+    outcomes = retention_outcomes(company)
+    for account, start in company.tenures.items():
+        landmark = company.later(start, WINDOW_MONTHS)
+        if company.later(landmark, HORIZON_MONTHS) + GAP > company.as_of:
+            continue
+        outcome = outcomes.get((account, "landmark", landmark))
+        times = [row["occurred_at"] for row in company.of(account, "started") if start <= row["occurred_at"] < landmark]
+        plan, seats = company.attributes(account, landmark)
+        rows[(account,)] = {
+            "cohort_month": company.local_date(start).replace(day=1),
+            "observed_at": landmark,
+            "standing": "left_before" if outcome is None else "row" if outcome["is_evidence"] else "locked",
+            "plan": plan,
+            "size_stratum": _stratum(seats),
+            "value": len(times),
+            **{f"events_{days}d": sum(time < start + timedelta(days=days) for time in times) for days in (1, 7, 14, 30, 60)},
+            "retained": None if outcome is None else outcome["retained"],
+        }
+    return rows
+
+
+def usage_landmarks(company: Company) -> Rows:
+    """One row per account with a whole month whose outcome is known, or would be."""
+    rows: Rows = {}
+    outcomes, ratios = retention_outcomes(company), usage_ratio(company)
+    for account, start in company.tenures.items():
+        judged = []
+        for month in company.months(start):
+            if month.end > company.as_of or company.later(month.end, HORIZON_MONTHS) + GAP > company.as_of:
+                continue
+            usage, outcome = ratios[account, month.month], outcomes.get((account, "month", month.end))
+            # who pays up to the month's end and not from it on paid all of it, and did not stay
+            is_stopped = any(end == month.end for _, end in company.spells(account))
+            is_paid = not usage["is_partial"] and (is_stopped or outcome is not None)
+            standing = (
+                "left_before" if not is_paid
+                else "no_seats" if usage["ratio_at_close"] is None
+                else "row" if is_stopped or outcome["is_evidence"]
+                else "locked"
+            )  # fmt: skip
+            drawn = md5(f"milestones usage month {account} {month.month}".encode()).hexdigest()  # noqa: S324 - no secret
+            place = ("row", "locked", "no_seats", "left_before").index(standing)
+            judged.append(((place, drawn), month, standing, is_stopped, outcome))
+        if not judged:
+            continue
+        _, month, standing, is_stopped, outcome = min(judged, key=lambda one: one[0])
+        plan, seats = company.attributes(account, month.end)
+        if is_stopped:
+            at_close = [state for state in company.states(account, month.end) if state.is_paid and state.ended_at is None]
+            plan, seats = min(at_close, key=_standing).plan, sum(state.seats for state in at_close)
+        rows[(account,)] = {
+            "month": month.month,
+            "cohort_month": company.local_date(start).replace(day=1),
+            "observed_at": month.end,
+            "standing": standing,
+            "plan": plan,
+            "size_stratum": _stratum(seats),
+            "value": ratios[account, month.month]["ratio_at_close"],
+            "retained": None if standing == "left_before" else False if is_stopped else outcome["retained"],
+        }
+    return rows
+
+
 def feature_matrix(company: Company) -> Rows:
     """One row per account (its own identifier) and date: tenure_start and every first of a month while paying."""
     rows: Rows = {}
@@ -559,6 +626,8 @@ TABLES: dict[str, Callable[[Company], Rows]] = {
     "customer_milestones": customer_milestones,
     "retention_outcomes": retention_outcomes,
     "retention_by_activation": retention_by_activation,
+    "activation_landmarks": activation_landmarks,
+    "usage_landmarks": usage_landmarks,
     "feature_matrix": feature_matrix,
 }
 

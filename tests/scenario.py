@@ -77,6 +77,7 @@ FRAMEWORK: dict[str, Any] = {
     },
     "adoption_benchmark": {"window": "30 d", "ubiquitous": 0.8, "niche": 0.05},
     "feature_ranking": {"trees": 20, "repeats": 2, "resamples": 50},
+    "threshold_search": {"resamples": 50, "permutations": 50},
     "retention_by_activation": {"bands": [0, 1, 3]},
 }  # fmt: skip
 EVENT_NAMES = (

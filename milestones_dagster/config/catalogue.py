@@ -135,6 +135,40 @@ class FeatureRanking(Model):
     )
 
 
+class Evidence(Model):
+    """What an effect must be worth, and how common a setup step may be, for the evidence to decide on it."""
+
+    minimum_effect: Number = Field(
+        default=0.01,
+        ge=0,
+        lt=1,
+        description="Effect below which a setup step or a milestone is not worth keeping; 0.01 is one point.",
+        json_schema_extra=unit("share"),
+    )
+    niche_step: Number = Field(
+        default=0.05,
+        gt=0,
+        lt=1,
+        description="Adoption among the compared accounts below which a setup step is niche.",
+        json_schema_extra=unit("share"),
+    )
+    routine_step: Number = Field(
+        default=0.95,
+        gt=0,
+        lt=1,
+        description="Adoption among the compared accounts above which a setup step is routine.",
+        json_schema_extra=unit("share"),
+    )
+
+    @model_validator(mode="after")
+    def _bounds_are_ordered(self) -> Self:
+        if self.niche_step >= self.routine_step:
+            raise refusal(
+                f"a share below `routine_step`, {self.routine_step}", found=str(self.niche_step), key="niche_step"
+            )
+        return self
+
+
 class RetentionByActivation(Model):
     """The table of retention by the number of activation events."""
 

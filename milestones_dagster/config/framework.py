@@ -15,6 +15,7 @@ from milestones_dagster.config.catalogue import (
     AdoptionBenchmark,
     AttributeFeature,
     EventFeature,
+    Evidence,
     Feature,
     FeatureRanking,
     Features,
@@ -23,6 +24,7 @@ from milestones_dagster.config.catalogue import (
 )
 from milestones_dagster.config.duration import DayDuration, Duration, Window
 from milestones_dagster.config.rules import EventRule, Events, LowerBounds
+from milestones_dagster.config.thresholds import ThresholdSearch
 
 __all__ = [
     "Activation",
@@ -30,6 +32,7 @@ __all__ = [
     "AttributeFeature",
     "EventFeature",
     "EventRule",
+    "Evidence",
     "Feature",
     "FeatureRanking",
     "Features",
@@ -42,6 +45,7 @@ __all__ = [
     "SettingFeature",
     "Setup",
     "SetupStep",
+    "ThresholdSearch",
     "Usage",
 ]
 
@@ -286,6 +290,10 @@ class Framework(Model):
         default_factory=AdoptionBenchmark, description="Bounds of the prevalence screen."
     )
     feature_ranking: FeatureRanking = Field(default_factory=FeatureRanking, description="The forest and its test.")
+    threshold_search: ThresholdSearch = Field(
+        default_factory=ThresholdSearch, description="How thresholds are derived from retention."
+    )
+    evidence: Evidence = Field(default_factory=Evidence, description="What an effect must be worth.")
     retention_by_activation: RetentionByActivation = Field(
         default_factory=RetentionByActivation, description="Bands of the retention table."
     )

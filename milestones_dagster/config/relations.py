@@ -70,6 +70,17 @@ def relations(config: "CompanyConfig") -> dict[str, Relation]:
             _bands(framework.retention_by_activation.bands),
         ),
         "feature_ranking": _ranking(framework),
+        "evidence": _relation(
+            "minimum_effect DOUBLE, niche_step_share DOUBLE, routine_step_share DOUBLE",
+            [
+                (
+                    float(framework.evidence.minimum_effect),
+                    float(framework.evidence.niche_step),
+                    float(framework.evidence.routine_step),
+                )
+            ],
+        ),
+        "threshold_search": _threshold_search(framework),
         "tracked_event": _relation(
             "event VARCHAR, description VARCHAR",
             [(event.name, event.description) for event in config.tracking_plan.events],
@@ -261,6 +272,14 @@ def _ranking(framework: Framework) -> Relation:
                 ranking.seed,
             )
         ],
+    )
+
+
+def _threshold_search(framework: Framework) -> Relation:
+    search = framework.threshold_search
+    return _relation(
+        "least_reach DOUBLE, greatest_reach DOUBLE, candidates INTEGER, resamples INTEGER, permutations INTEGER, seed BIGINT",
+        [(*map(float, search.reach), search.candidates, search.resamples, search.permutations, search.seed)],
     )
 
 

@@ -21,6 +21,8 @@ KEYS = {
     "customer_milestones": ("account_id", "month"),
     "retention_outcomes": ("account_id", "kind", "observed_at"),
     "retention_by_activation": ("band",),
+    "activation_landmarks": ("account_id",),
+    "usage_landmarks": ("account_id",),
     "feature_matrix": ("account_id", "observed_at"),
 }
 # a history that ends with a month; one that ends within a month; one whose calendar is not UTC's; one without users

@@ -1,0 +1,144 @@
+/*
+about: >
+  Which setup steps go with activation. Per step: accounts that completed it within 14 days of tenure_start against those that did not, among those then paying and
+  not yet activated, and who activated after that. The conditional effect compares accounts alike in the other steps, early activity, plan and size. It goes with
+  activation, among accounts alike in what is measured; it is no proof that the step brings it about. Shares and effects are between 0 and 1 (0.01 is one point).
+grain: one row per setup step
+key: [step]
+order: [position]
+then: evidence.setup_steps.measure
+columns:
+  step: VARCHAR NOT NULL -- Name of the setup step.
+  title: VARCHAR NOT NULL -- The step in the company's words.
+  position: INTEGER NOT NULL -- Order of the step in the config, from 1.
+  verdict: VARCHAR NOT NULL -- First that applies of `interview`, `routine`, `niche`, `keep`, `against`, `unproven`.
+  reason: VARCHAR NOT NULL -- Why the verdict is what it is.
+  trust: VARCHAR NOT NULL -- `statistical`, `mixed` or `interview`, from the detectable difference.
+  detectable_difference: DOUBLE NOT NULL -- Difference that four of five such samples would show at p = .05; infinite when a group is empty.
+  accounts: BIGINT NOT NULL [accounts] -- Accounts compared, paying and not activated at the landmark, their activation window elapsed.
+  adopters: BIGINT NOT NULL [accounts] -- Those of them that completed the step before the landmark, trial included.
+  adoption: DOUBLE -- adopters / accounts.
+  adoption_low: DOUBLE -- Lower 95 % bound (Wilson).
+  adoption_high: DOUBLE -- Upper 95 % bound (Wilson).
+  is_borderline: BOOLEAN NOT NULL -- The interval of the adoption holds a bound of `niche` or `routine`.
+  activated_with: BIGINT NOT NULL [accounts] -- Adopters that activated from the landmark to the end of the window.
+  activated_with_share: DOUBLE -- activated_with / adopters.
+  activated_without: BIGINT NOT NULL [accounts] -- The others that activated in the same time.
+  activated_without_share: DOUBLE -- activated_without / (accounts - adopters).
+  risk_difference: DOUBLE -- activated_with_share - activated_without_share, adjusted for nothing.
+  risk_difference_low: DOUBLE -- Lower 95 % bound (Newcombe).
+  risk_difference_high: DOUBLE -- Upper 95 % bound (Newcombe).
+  phi: DOUBLE -- Correlation of step and activation, adjusted for nothing.
+  odds_ratio: DOUBLE -- Odds of activation with the step over those without; 0.5 added to every cell when one is 0.
+  crude_p: DOUBLE -- Fisher's p when an expected count is below 5, else of chi-square without correction.
+  stratified_odds_ratio: DOUBLE -- Mantel-Haenszel odds ratio over plan and size; NULL where no stratum compares anything.
+  stratified_odds_ratio_low: DOUBLE -- Lower 95 % bound (Robins, Breslow and Greenland).
+  stratified_odds_ratio_high: DOUBLE -- Upper 95 % bound.
+  stratified_risk_difference: DOUBLE -- Mantel-Haenszel risk difference over plan and size.
+  stratified_risk_difference_low: DOUBLE -- Lower 95 % bound (Sato's variance).
+  stratified_risk_difference_high: DOUBLE -- Upper 95 % bound.
+  effect: DOUBLE -- Conditional effect, the average marginal effect of a logistic regression; NULL where it cannot be told.
+  effect_low: DOUBLE -- Lower 95 % bound (delta method).
+  effect_high: DOUBLE -- Upper 95 % bound.
+  effect_p: DOUBLE -- p of the conditional effect.
+  q: DOUBLE -- Benjamini-Hochberg over the effect_p of all steps.
+  e_value: DOUBLE [risk ratio] -- How strong an unseen cause must be to explain the lower bound of the effect; 1, nothing is needed.
+  minimum_effect: DOUBLE NOT NULL -- The least effect worth keeping a step for, from the config.
+  accounts_7d: BIGINT NOT NULL [accounts] -- Accounts compared with the landmark at 7 days.
+  effect_7d: DOUBLE -- Conditional effect with the landmark at 7 days.
+  effect_7d_low: DOUBLE -- Lower 95 % bound.
+  effect_7d_high: DOUBLE -- Upper 95 % bound.
+  accounts_30d: BIGINT NOT NULL [accounts] -- Accounts compared with the landmark at 30 days.
+  effect_30d: DOUBLE -- Conditional effect with the landmark at 30 days.
+  effect_30d_low: DOUBLE -- Lower 95 % bound.
+  effect_30d_high: DOUBLE -- Upper 95 % bound.
+  left_before: BIGINT NOT NULL [accounts] -- Accounts whose window has elapsed and that did not pay at the landmark; in neither group.
+  left_before_share: DOUBLE -- left_before / all accounts whose window has elapsed.
+  activated_before: BIGINT NOT NULL [accounts] -- Paying accounts that had activated before the landmark; in neither group.
+  talk_to: VARCHAR -- Where the verdict is `interview`, accounts that did it and did not activate, or the reverse; at most 20, largest MRR first.
+  note: VARCHAR NOT NULL -- What a reader must know of this row, in words.
+*/
+WITH landmarks AS (
+  SELECT 7 AS days
+  UNION ALL
+  SELECT 14 AS days
+  UNION ALL
+  SELECT 30 AS days
+), elapsed AS (
+  -- a landmark at or after the end of the window leaves no time for the outcome, and so no row
+  SELECT
+    a.account_key,
+    a.account_id,
+    a.activated_at,
+    m.days AS landmark_days,
+    a.tenure_start + TO_SECONDS(86400 * m.days) AS landmark_at
+  FROM activation_cohort AS a
+  CROSS JOIN landmarks AS m
+  WHERE a.is_elapsed AND a.tenure_start + TO_SECONDS(86400 * m.days) < a.window_ends_at
+), people AS (
+  SELECT i.account_key, i.user_key, MIN(i.first_at) AS first_at
+  FROM event_identities AS i
+  WHERE i.account_key <> 0 AND i.user_key <> 0
+  GROUP BY i.account_key, i.user_key
+), active AS (
+  SELECT e.account_key, e.landmark_days, COUNT(*) AS users
+  FROM elapsed AS e
+  JOIN people AS p ON p.account_key = e.account_key AND p.first_at < e.landmark_at
+  GROUP BY e.account_key, e.landmark_days
+), early AS (
+  -- a user's events of one name and day count where the first of them lies in the first 3 days; all lie before the landmark
+  SELECT a.account_key, d.event, SUM(d.events) AS events
+  FROM activation_cohort AS a
+  JOIN account_event_daily AS d
+    ON d.account_key = a.account_key
+    AND d.first_at >= a.tenure_start
+    AND d.first_at < a.tenure_start + TO_SECONDS(259200)
+  WHERE a.is_elapsed
+  GROUP BY a.account_key, d.event
+), early_all AS (
+  SELECT e.account_key, SUM(e.events) AS events
+  FROM early AS e
+  GROUP BY e.account_key
+), step_event AS (
+  SELECT DISTINCT s.step, r.event
+  FROM config.setup_step AS s
+  JOIN config.rule AS r ON r.rule = 'setup:' || s.step
+), early_own AS (
+  SELECT e.account_key, s.step, SUM(e.events) AS events
+  FROM early AS e
+  JOIN step_event AS s ON s.event = e.event
+  GROUP BY e.account_key, s.step
+)
+SELECT
+  e.account_key,
+  e.account_id,
+  e.landmark_days,
+  s.step,
+  COALESCE(s.completed_at < e.landmark_at, FALSE) AS is_done,
+  p.retention_basis <> 'subscriptions' OR l.account_key IS NOT NULL AS is_paying,
+  COALESCE(e.activated_at < e.landmark_at, FALSE) AS is_activated_before,
+  COALESCE(e.activated_at >= e.landmark_at, FALSE) AS is_activated_after,
+  CAST(COALESCE(n.events, 0) - COALESCE(o.events, 0) AS DOUBLE) AS early_events,
+  h.plan,
+  z.stratum AS size_stratum,
+  h.mrr,
+  v.minimum_effect
+FROM elapsed AS e
+JOIN setup_steps AS s ON s.account_key = e.account_key
+CROSS JOIN config.policy AS p
+CROSS JOIN config.evidence AS v
+CROSS JOIN (SELECT COUNT(*) AS sources FROM config.declared_source AS d WHERE d.source = 'subscriptions') AS b
+LEFT JOIN paid_spells AS l
+  ON l.account_key = e.account_key
+  AND l.started_at <= e.landmark_at
+  AND (l.ended_at IS NULL OR l.ended_at > e.landmark_at)
+LEFT JOIN account_history AS h
+  ON h.account_key = e.account_key
+  AND h.valid_from <= e.landmark_at
+  AND (h.valid_to IS NULL OR h.valid_to > e.landmark_at)
+LEFT JOIN active AS u ON u.account_key = e.account_key AND u.landmark_days = e.landmark_days
+LEFT JOIN config.size_stratum AS z
+  ON CASE WHEN b.sources > 0 THEN h.seats ELSE COALESCE(h.seats, u.users) END >= z.seats_from
+  AND (z.seats_to IS NULL OR CASE WHEN b.sources > 0 THEN h.seats ELSE COALESCE(h.seats, u.users) END < z.seats_to)
+LEFT JOIN early_all AS n ON n.account_key = e.account_key
+LEFT JOIN early_own AS o ON o.account_key = e.account_key AND o.step = s.step

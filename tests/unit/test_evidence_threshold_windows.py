@@ -1,0 +1,105 @@
+"""Tests of the search over count × days: planted windows, the plain count, chance, order, speed."""
+
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from milestones_dagster.config.thresholds import ThresholdSearch
+from milestones_dagster.evidence.threshold_search import Rows, Search
+from milestones_dagster.evidence.threshold_windows import DAYS, _p_of_best, _root, search
+
+FAST = SimpleNamespace(threshold_search=ThresholdSearch(resamples=100, permutations=200))
+
+
+def company(seed, accounts=2000, *, jump=0.25, by=None, at=5):
+    """Accounts whose count grows over 90 days; staying jumps at `at` events of the first `by` days (None: of all)."""
+    generator = np.random.default_rng(seed)
+    plan = generator.integers(0, 3, accounts)
+    rate = np.exp(0.9 * generator.normal(size=accounts) + 0.2 * plan)
+    steps = np.diff([0, *DAYS, 90])
+    counts = np.cumsum([generator.poisson(generator.gamma(1.0, 1.0, accounts) * rate * days / 7) for days in steps], axis=0)
+    decisive = counts[-1] if by is None else counts[DAYS.index(by)]
+    frame = pd.DataFrame(
+        {
+            "account_key": np.arange(accounts),
+            "cohort_month": pd.date_range("2022-01-01", periods=20, freq="MS")[generator.integers(0, 20, accounts)],
+            "standing": "row",
+            "plan": plan.astype(str),
+            "size_stratum": "1-4",
+            "value": counts[-1].astype(float),
+            "retained": generator.random(accounts) < 0.55 + 0.05 * plan + jump * (decisive >= at),
+        }
+    )
+    for number, days in enumerate(DAYS):
+        frame[f"events_{days}d"] = counts[number]
+    return frame
+
+
+def test_a_planted_shorter_window_wins_with_its_value():
+    table = search(company(1, 4000, by=7, at=2), FAST, {})
+    assert list(table["days"].fillna(0)) == [*DAYS, 0]
+    row = table[table["is_best"]].iloc[0]
+    assert (row["days"], row["pick"], row["wins"]) == (7, 2.0, True)
+    assert row["p_best"] == pytest.approx(1 / 201)
+    assert row["gain_low"] > 0
+    assert table["wins"].sum() == 1
+
+
+def test_where_the_whole_count_decides_no_window_wins():
+    table = search(company(2, 4000, at=15), FAST, {})
+    assert table["wins"].sum() == 0
+    assert table.loc[table["days"].isna(), "is_best"].all()
+
+
+def test_nothing_planted_no_window_wins_and_the_best_of_many_is_not_called_significant():
+    tables = [search(company([3, seed], 800, jump=0.0), FAST, {}) for seed in range(40)]
+    p = np.array([table["p_best"].iloc[0] for table in tables])
+    assert sum(table["wins"].sum() for table in tables) == 0
+    # uniform p: at most 6 of 40 at or below .05 in 99 % of cases
+    assert (p <= 0.05).sum() <= 6
+    assert 0.3 < p.mean() < 0.7
+
+
+def test_p_by_permuting_rows_within_strata_the_slow_way():
+    frame = company(4, 300, jump=0.08, by=7)
+    rows = Rows.of(frame)
+    searches = [Search(rows.with_value(frame[name].to_numpy(float)), (0.1, 0.9)) for name in ("events_7d", "value")]
+    observed = max(_root(found) for found in searches)
+    generator = np.random.default_rng(9)
+    exceeding, repeats = 0, 300
+    for _ in range(repeats):
+        retained = rows.retained.copy()
+        for stratum in np.unique(rows.strata):
+            places = np.flatnonzero(rows.strata == stratum)
+            retained[places] = retained[generator.permutation(places)]
+        shuffled = [
+            Search(Rows(rows.accounts, found.rows.value, retained, rows.strata, rows.cohort_months), (0.1, 0.9))
+            for found in searches
+        ]
+        exceeding += max(_root(found) for found in shuffled) >= observed
+    fast = _p_of_best(searches, observed, ThresholdSearch(permutations=2000))
+    assert fast == pytest.approx((1 + exceeding) / (1 + repeats), abs=0.08)
+
+
+def test_windows_that_count_the_same_as_the_whole_are_left_out_and_few_accounts_are_no_error():
+    frame = company(5, 600)
+    frame["events_60d"] = frame["events_30d"] = frame["value"]
+    assert list(search(frame, FAST, {})["days"].fillna(0)) == [1, 7, 14, 0]
+    assert len(search(frame.iloc[:0], FAST, {})) == 0
+    few = search(frame.head(4), FAST, {})
+    assert not few["wins"].any()
+
+
+def test_order_of_the_rows_does_not_matter():
+    frame = company(6, 700, by=7)
+    pd.testing.assert_frame_equal(search(frame, FAST, {}), search(frame.sample(frac=1, random_state=1), FAST, {}), check_exact=True)
+
+
+def test_50_000_accounts_take_less_than_a_minute():
+    frame = company(7, 50_000, by=14)
+    start = time.perf_counter()
+    search(frame, SimpleNamespace(threshold_search=ThresholdSearch()), {})
+    assert time.perf_counter() - start < 60
