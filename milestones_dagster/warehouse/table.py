@@ -284,9 +284,8 @@ def _checked(
         if relation.name == table.name and not table.keeps:
             raise TableError(f"{table.path}: the table reads itself; say `keeps: true` in its header")
     else:
-        known = {"config": (relation.name,) if config_relations is None else config_relations, "run": RUN_RELATIONS, "source": SOURCES}[
-            relation.kind
-        ]
+        of_config = (relation.name,) if config_relations is None else config_relations
+        known = {"config": of_config, "run": RUN_RELATIONS, "source": SOURCES}[relation.kind]
     if relation.name not in set(known):
         raise TableError(f"{table.path}: relation {node.sql()} is unknown; {_closest(relation.name, known)}")
     return relation

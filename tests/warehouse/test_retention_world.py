@@ -90,9 +90,9 @@ SUBSCRIPTIONS: Sequence[dict[str, Any]] = [
     *spells("mrr-at-end", END, None, mrr=200.0),
     *spells("mrr-after-end", START, "2025-06-01 00:00:01"),
     *spells("mrr-after-end", "2025-06-01 00:00:01", None, mrr=200.0),
-    # 49.90 + 10 % = 54.89, in cents that no binary number holds
-    *spells("mrr-cents", START, "2025-04-01", mrr=49.90),
-    *spells("mrr-cents", "2025-04-01", None, mrr=54.89),
+    # 29 + 10 % = 31.90, in cents that no binary number holds
+    *spells("mrr-cents", START, "2025-04-01", mrr=29.0),
+    *spells("mrr-cents", "2025-04-01", None, mrr=31.9),
     *spells("seats-11", START, "2025-04-01", seats=10.0),
     *spells("seats-11", "2025-04-01", None, seats=11.0),
     *spells("less", START, "2025-04-01", seats=10.0),
@@ -101,6 +101,12 @@ SUBSCRIPTIONS: Sequence[dict[str, Any]] = [
     *spells("second-one", "2025-04-01", None, mrr=10.0, seats=1.0, subscription_id="second"),
     *spells("zero-seats", START, None, plan="free", seats=0.0),
     *spells("unknown-seats", START, None, plan="free", seats=None),
+    # a short gap at D, or at D + H: what was paid last holds on through it
+    *spells("bridged-at-date", START, "2025-02-26", "2025-03-04", "2025-04-01"),
+    *spells("bridged-at-date", "2025-04-01", None, mrr=120.0),
+    *spells("bridged-at-end", START, "2025-04-01"),
+    *spells("bridged-at-end", "2025-04-01", "2025-05-30", mrr=120.0, seats=3.0),
+    *spells("bridged-at-end", "2025-06-04", None, mrr=500.0),
     *spells("left-then-more", START, "2025-04-01"),
     *spells("left-then-more", "2025-05-01", None, mrr=500.0, seats=50.0),
 ]
@@ -247,6 +253,8 @@ def test_dormant_is_paying_for_30_days_without_a_core_event_in_them(world: Made,
         ("less", False, False),
         # 100 + 10 and 2 + 1
         ("second-one", True, True),
+        ("bridged-at-date", True, False),
+        ("bridged-at-end", True, True),
         ("zero-seats", False, None),
         ("unknown-seats", False, None),
         # left is not expanded, also who came back with more
@@ -263,7 +271,7 @@ def test_expanded_is_110_percent_of_what_it_was_and_null_where_that_is_nothing(
 
 @pytest.mark.parametrize(
     ("account", "at_start", "at_end"),
-    [("stays", 100.0, 100.0), ("mrr-110", 100.0, 110.0), ("second-one", 100.0, 110.0), ("less", 100.0, 50.0), ("left-then-more", 100.0, 0.0)],
+    [("stays", 100.0, 100.0), ("mrr-110", 100.0, 110.0), ("second-one", 100.0, 110.0), ("less", 100.0, 50.0), ("bridged-at-date", 100.0, 120.0), ("bridged-at-end", 100.0, 120.0), ("left-then-more", 100.0, 0.0)],
 )
 def test_revenue_at_the_end_is_0_after_leaving_also_for_who_is_back(world: Made, account: str, at_start: float, at_end: float) -> None:
     row = outcome(world, account)
