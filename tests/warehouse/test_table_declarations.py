@@ -140,7 +140,7 @@ def test_a_function_outside_the_dialect_is_refused_with_file_line_and_neighbours
     with pytest.raises(DialectError) as refused:
         load(tmp_path)
     # nine lines of header, then the third of the SELECT
-    assert str(refused.value) == f"{path}:12 function FLOR is not in the house dialect; allowed neighbours: FLOOR"
+    assert str(refused.value) == f"{path}:12 function FLOR is not in the house dialect; allowed neighbours: FLOOR, OR"
 
 
 def test_a_division_without_nullif_is_refused_with_file_and_line(tmp_path):
@@ -178,24 +178,32 @@ DEPENDENCIES = {
     "accounts": ("event_identities",),
     "event_catalogue": ("account_event_daily",),
     "event_identities": ("raw_events",),
-    "observation_dates": ("account_tenure", "paid_spells", "rule_events"),
+    "observation_dates": ("account_tenure", "paid_spells", "rule_events", "subscriptions"),
     "paid_spells": ("account_history",),
     "rule_events": ("raw_events",),
-    "subscriptions": ("raw_events",),
+    "subscriptions": ("raw_events",),  # it reads the as-of time, which the published days settle
     "users": ("event_identities",),
     "account_months": ("account_event_daily", "account_history", "account_tenure", "subscriptions"),
     "activation_cohort": ("account_history", "account_tenure", "rule_events"),
     "customer_milestones": ("account_months", "activation_cohort", "maturity_categories", "setup_steps", "usage_ratio"),
     "maturity_categories": ("account_event_daily", "account_months"),
-    "milestone_summary": ("account_tenure", "activation_cohort", "customer_milestones", "setup_steps"),
+    "milestone_summary": ("activation_cohort", "customer_milestones", "setup_steps"),
     "notes": ("raw_events",),
     "retention_by_activation": ("activation_cohort", "retention_outcomes"),
-    "retention_outcomes": ("account_history", "account_tenure", "observation_dates", "paid_spells", "rule_events", "subscriptions"),
+    "retention_outcomes": ("account_history", "account_tenure", "observation_dates", "paid_spells", "rule_events"),
     "setup_steps": ("account_tenure", "rule_events"),
-    "usage_ratio": ("account_months", "rule_events"),
+    "usage_ratio": ("account_months", "accounts", "rule_events", "users"),
     "feature_adoption": ("account_event_daily", "account_history", "account_tenure", "rule_events"),
     "feature_importance": ("feature_adoption", "feature_matrix"),
-    "feature_matrix": ("account_copies", "account_event_daily", "account_history", "accounts", "retention_outcomes"),
+    "feature_matrix": (
+        "account_copies",
+        "account_event_daily",
+        "account_history",
+        "accounts",
+        "event_identities",
+        "observation_dates",
+        "retention_outcomes",
+    ),
 }
 
 

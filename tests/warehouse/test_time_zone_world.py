@@ -1,7 +1,7 @@
-"""Calendar months in the reporting time zone: Europe/Berlin (clocks change 30 March and 26 October 2025) and America/Los_Angeles (9 March).
+"""Calendar months in the reporting time zone: Europe/Berlin and America/Los_Angeles, across the changes of their clocks.
 
-Put here what a zone moves: months, windows in months, renewals, the length of a month. Keep out definitions that a zone does not touch. Times are
-UTC: Berlin is UTC + 1 in winter and + 2 in summer, Los Angeles UTC - 8 and - 7.
+Put here what a zone moves: months, windows in months, renewals, the length of a month. Keep out definitions that a zone does not
+touch. Times are UTC: Berlin is UTC + 1 in winter and + 2 from 30 March 2025, Los Angeles UTC - 8 and - 7 from 9 March 2025.
 """
 
 from collections.abc import Iterator
@@ -66,7 +66,7 @@ def los_angeles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
         *resolved("winter", "2025-04-01 06:59:59", "2025-04-01 07:00"),
         *resolved("november", "2024-11-20"),
         *[event("clock", "started", time) for time in ("2025-03-09 09:59:59", "2025-03-09 10:00")],
-        # 29 June 23:30 in Los Angeles, and 30 June 16:59:59: two days of the running month, the first of them on a UTC day that is the second's
+        # 05:00 and 23:30 of 29 June and 16:59:59 of 30 June in Los Angeles: two days; the last two share a UTC day
         *[event("winter", "report", time) for time in ("2025-06-29 12:00", "2025-06-30 06:30", "2025-06-30 23:59:59")],
     ]
     rows = [

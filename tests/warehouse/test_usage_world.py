@@ -1,8 +1,8 @@
 """The usage milestone: resolved conversations per seat and month, by what was known then and what is known now.
 
-Put here what is counted in which month and for whom, what a seat weighs, and what makes a ratio NULL or partial. Keep out the stage that reads
-it (`test_stage_world.py`) and zones (`test_time_zone_world.py`). Subscriptions run from 2024-12-01 with 2 seats, and the as-of time is
-2025-04-16, unless a case says otherwise.
+Put here what is counted in which month and for whom, what a seat weighs, and what makes a ratio NULL or partial. Keep out the
+stage that reads it (`test_stage_world.py`) and zones (`test_time_zone_world.py`). Subscriptions run from 2024-12-01 with 2 seats,
+and the as-of time is 2025-04-16, unless a case says otherwise.
 """
 
 from collections.abc import Iterator
@@ -95,6 +95,7 @@ EVENTS = [
     resolved(None, "contact 6", "2025-02-10", "user-late"),
     *several("seats-up", 7, "2025-01-10"),
     *several("overlapping", 9, "2025-01-10"),
+    *several("handed-over", 7, "2025-01-10"),
     *several("no-seats", 3, "2025-01-10"),
     *several("zero-seats", 3, "2025-01-10"),
     *several("free-beside-paid", 4, "2025-01-10"),
@@ -115,6 +116,9 @@ SUBSCRIPTIONS = [
     # a second subscription with 3 seats beside the first from 11 January on
     subscription("overlapping", "2024-12-01"),
     subscription("overlapping", "2025-01-11", seats=3.0, subscription_id="second"),
+    # the first ends on 20 January, 9 days after the second began
+    subscription("handed-over", "2024-12-01", "2025-01-20"),
+    subscription("handed-over", "2025-01-11", seats=3.0, subscription_id="second"),
     subscription("no-seats", "2024-12-01", plan="free", seats=None),
     subscription("zero-seats", "2024-12-01", plan="free", seats=0.0),
     subscription("free-beside-paid", "2024-12-01"),
@@ -239,6 +243,8 @@ def test_a_conversation_counts_once_for_the_account_on_its_event_else_of_its_ear
         # 2 x 31 d + 3 x 21 d = 125 seat days; 9 x 31 / 125
         ("overlapping", JANUARY, 125 / 31, 9 * 31 / 125, True, None),
         ("overlapping", FEBRUARY, 5, 0, False, None),
+        # 2 x 19 d + 3 x 21 d = 101 seat days, paid from start to end; 7 x 31 / 101
+        ("handed-over", JANUARY, 101 / 31, 7 * 31 / 101, True, None),
         ("no-seats", JANUARY, None, None, False, "no_seats"),
         ("zero-seats", JANUARY, 0, None, False, "no_seats"),
         ("free-beside-paid", JANUARY, 2, 4 / 2, True, None),
@@ -345,7 +351,10 @@ def test_seats_may_be_a_column_of_accounts_and_users_those_of_the_events(tmp_pat
         ],
         last_day="2025-01-31",
         subscriptions=None,
-        accounts=[{"account_id": "five", "created_at": at("2024-12-15"), "seats": 5.0}, {"account_id": "none", "created_at": at("2024-12-15")}],
+        accounts=[
+            {"account_id": "five", "created_at": at("2024-12-15"), "seats": 5.0},
+            {"account_id": "none", "created_at": at("2024-12-15")},
+        ],
         framework=merged(UNBILLED, {"usage": {"seats": "account"}}),
         sources={"accounts": {"known_at": {"seats": "created"}}},
     )
