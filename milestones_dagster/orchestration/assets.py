@@ -16,6 +16,7 @@ from milestones_dagster.orchestration.partitions import event_days
 from milestones_dagster.orchestration.resources import MilestonesWarehouse
 from milestones_dagster.orchestration.session import Declared, Session
 from milestones_dagster.quality.results import RuleResult
+from milestones_dagster.warehouse.observation import AsOfError
 from milestones_dagster.warehouse.operations import published_days
 from milestones_dagster.warehouse.serving import ServingError, publish_serving
 from milestones_dagster.warehouse.table import Table
@@ -124,6 +125,8 @@ def _events_asset(
         yield from check_results(declared, table, key, publishing.results, f"refused; {standing}")
         if publishing.is_refused:
             raise _refused(table, publishing.results, standing, downstream(declared, table.name))
+        if not is_range:
+            _settle_as_of(session)
         if absent:
             # the output would materialise every day of the range, also those that are not there
             raise _not_delivered(absent, only or ())
@@ -186,6 +189,14 @@ def _standing(session: Session, table: Table) -> str:
     return f"the published rows are as of {as_of:%Y-%m-%d}" if as_of is not None else "nothing is published yet"
 
 
+def _settle_as_of(session: Session) -> None:
+    """Refuses here, once, an as-of time that cannot be had; every other table would raise it for itself."""
+    try:
+        _ = session.observation
+    except AsOfError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+
+
 def _not_delivered(absent: Sequence[date], wanted: Sequence[date]) -> dg.Failure:
     shown = ", ".join(str(day) for day in absent[:_SHOWN_DAYS]) + (", …" if len(absent) > _SHOWN_DAYS else "")
     return dg.Failure(
@@ -200,7 +211,7 @@ def _not_delivered(absent: Sequence[date], wanted: Sequence[date]) -> dg.Failure
 def _refused(table: Table, results: Sequence[RuleResult], standing: str, blocked: Sequence[str]) -> dg.Failure:
     failed = [result for result in results if not result.passed and result.rule.severity == "critical"]
     words = "; ".join(sentence(result).rstrip(".") for result in failed)
-    waiting = f"{len(blocked)} table(s) that follow are not made" if blocked else "Nothing follows it"
+    waiting = f"{len(blocked)} table(s) that follow are not made" if blocked else "no table follows it"
     return dg.Failure(
         description=f"{table.name} refused. {words}. {standing[0].upper()}{standing[1:]}; {waiting}.",
         metadata={"recovery": "; ".join(result.rule.recovery for result in failed)},

@@ -61,9 +61,16 @@ def made_metadata(session: Session, table: Table, row_count: int, state: str, re
         "dagster/row_count": row_count,
         "as_of": f"{observed.as_of:%Y-%m-%d %H:%M} UTC",
         "fingerprint": session.config.fingerprint[:16],
-        "state": f"{state}: {reason}",
+        "state": _state(state, reason),
         "sample": dg.MetadataValue.md(sample(session, table)),
     }
+
+
+def _state(state: str, reason: str) -> str:
+    """How the table came to its rows: `unchanged`, `made` for the first time, or `made again` and why."""
+    if state == "unchanged":
+        return state
+    return "made" if reason == NEVER_MADE else f"made again: {reason}"
 
 
 def sample(session: Session, table: Table) -> str:

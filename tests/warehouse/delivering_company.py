@@ -106,7 +106,9 @@ def company(folder: Path, *, feed: Mapping[str, Any] | None = None, **world: Any
     """A company without deliveries yet; `feed` overrides keys of its event source, `world` fields of the scenario's World."""
     source = {"name": "product", "path": str(folder / "daily"), "columns": COLUMNS, **(feed or {})}
     sources = {"events": [source], **world.pop("sources", {})}
-    written = World(events=[], last_day="2025-01-01", sources=sources, **{"subscriptions": [subscription("a", "2025-01-01")], **world})
+    written = World(
+        events=[], last_day="2025-01-01", sources=sources, **{"subscriptions": [subscription("a", "2025-01-01")], **world}
+    )
     config = written.write(folder)
     (folder / "daily").mkdir()
     return Company(config, folder / "daily")

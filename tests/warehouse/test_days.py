@@ -211,7 +211,10 @@ def test_a_waived_day_lets_the_watermark_pass_until_the_waiver_is_taken_back(hol
         1,
         "2025-01-02 is published; only a day that is missing or refused can be waived",
     )
-    assert waive("2025-01-03", "--reason", "the site was down") == (0, "2025-01-03: waived (the site was down); the next run passes it")
+    assert waive("2025-01-03", "--reason", "the site was down") == (
+        0,
+        "2025-01-03: waived (the site was down); the next run passes it",
+    )
     publishing = holed.load()
     assert (publishing.is_refused, publishing.plan.missing) == (False, ())
     assert watermark(holed) == at("2025-01-06")
@@ -301,9 +304,7 @@ def test_a_snapshot_extracted_earlier_holds_the_watermark_back(tmp_path):
     with given.opened() as session:
         # whole days are read: the start of the day of the extract
         assert (session.observation.watermark, session.observation.held_back_by) == (at("2025-01-03"), "subscriptions")
-        assert session.run["notes"].rows[1][2] == (
-            "The data are whole up to 2025-01-03; subscriptions holds the watermark back."
-        )
+        assert session.run["notes"].rows[1][2] == ("The data are whole up to 2025-01-03; subscriptions holds the watermark back.")
 
 
 def test_an_as_of_time_after_the_watermark_is_refused_in_words(tmp_path):
@@ -375,7 +376,15 @@ def test_a_day_within_the_bound_is_published_with_its_refused_rows_in_quarantine
 
 def test_a_poisoned_day_leaves_yesterdays_tables_identical_and_is_repaired_by_running_it_alone(tmp_path):
     given = company(tmp_path)
-    tables = ["account_event_daily", "event_identities", "subscriptions", "accounts", "account_copies", "account_history", "account_tenure"]
+    tables = [
+        "account_event_daily",
+        "event_identities",
+        "subscriptions",
+        "accounts",
+        "account_copies",
+        "account_history",
+        "account_tenure",
+    ]
     given.deliver_days(1, 3)
     with made(given.config, tables=tables) as first:
         assert all(outcome.state == "made" for name, outcome in first.outcomes.items() if name != "raw_events")
@@ -550,7 +559,9 @@ def test_many_batches_give_what_one_gives(tmp_path, small_batches, monkeypatch):
         session._audit = lambda table, relation: calls.append(relation) or audited(table, relation)
         in_parts = session.load_events()
         assert session.make("account_event_daily").state == "made"
-        counted = session.warehouse.rows("SELECT day, account_key, sum(events) FROM staging.account_event_daily GROUP BY ALL ORDER BY ALL")
+        counted = session.warehouse.rows(
+            "SELECT day, account_key, sum(events) FROM staging.account_event_daily GROUP BY ALL ORDER BY ALL"
+        )
     # rows by day 2, 3 | 2, 2 | 20 | 2, 2 | 2: five batches of the days, each ended by the day that reaches three rows
     assert len(calls) == 6
     monkeypatch.setattr(days_module, "BATCH_ROWS", 1_000)

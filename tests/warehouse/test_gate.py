@@ -268,7 +268,10 @@ def test_account_copies_keep_what_an_account_was_at_each_extract(tmp_path):
     )
     config = world.write(tmp_path)
     tables = ["event_identities", "accounts", "account_copies"]
-    copies = "SELECT a.account_id, c.copied_at, c.plan, c.seats FROM staging.account_copies c JOIN staging.accounts a USING (account_key) ORDER BY ALL"
+    copies = (
+        "SELECT a.account_id, c.copied_at, c.plan, c.seats "
+        "FROM staging.account_copies c JOIN staging.accounts a USING (account_key) ORDER BY ALL"
+    )
     with made(config, tables=tables) as run:
         assert run.session.warehouse.rows(copies) == [("a", at("2025-02-01"), "basic", 2.0), ("b", at("2025-02-01"), "basic", 3.0)]
     # a moves to premium and b stays
@@ -328,14 +331,18 @@ def bad_files(tmp_path_factory) -> Iterator[tuple[Company, Any]]:
     [
         (
             "2025-01-02.csv",
-            "the column `event` (columns.event) is missing; found: event_id, account_id, user_id, evnt, occurred_at, "
-            "received_at, properties; the closest is `evnt`; ",
+            (
+                "the column `event` (columns.event) is missing; found: event_id, account_id, user_id, evnt, occurred_at, "
+                "received_at, properties; the closest is `evnt`; "
+            ),
         ),
         ("2025-01-03.csv", "the column `occurred_at` (columns.occurred_at) is BIGINT, where times are expected"),
         (
             "2025-01-04.csv",
-            "the column `account_id` was BIGINT in earlier files and is VARCHAR in this one; "
-            "the first row that does not convert is row 1: a value like `xxxx`",
+            (
+                "the column `account_id` was BIGINT in earlier files and is VARCHAR in this one; "
+                "the first row that does not convert is row 1: a value like `xxxx`"
+            ),
         ),
         ("2025-01-05.csv.gz", "the gzip stream is truncated: it ends before its end mark"),
         ("2025-01-06.csv", "the file is empty (0 bytes)"),
@@ -416,7 +423,11 @@ def refused_extract(tmp_path: Path, rows: list[dict], types: Any = SUBSCRIPTION_
 
 
 def test_a_plan_with_zero_seats_refuses_the_subscriptions_with_their_count(tmp_path):
-    rows = [subscription("a", "2024-12-01"), subscription("b", "2024-12-02", seats=0.0), subscription("c", "2024-12-03", seats=None)]
+    rows = [
+        subscription("a", "2024-12-01"),
+        subscription("b", "2024-12-02", seats=0.0),
+        subscription("c", "2024-12-03", seats=None),
+    ]
     publishing = refused_extract(tmp_path, rows)
     assert (publishing.state, failed(publishing.results)) == ("refused", {"seats_where_sold": (2, 3)})
     shown = {key["subscription_id"] for key in rule_of(publishing.results, "seats_where_sold").sample_keys}

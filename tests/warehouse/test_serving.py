@@ -98,6 +98,17 @@ def test_it_is_refused_when_versions_differ_and_yesterdays_copy_stays(session, c
     assert (path.stat().st_ino, path.read_bytes()) == before
 
 
+def test_an_optional_table_is_left_out_where_it_is_of_another_time_or_missing(session):
+    notes, accounts = tables(session)
+    missing = session.declared.tables["feature_importance"]
+    _, left_out = publish_serving(session.warehouse, [notes], [accounts, missing])
+    assert left_out == ("feature_importance",)
+    record(session, "accounts", as_of=at("2025-01-01"))
+    path, left_out = publish_serving(session.warehouse, [notes], [accounts, missing])
+    assert left_out == ("accounts", "feature_importance")
+    assert read(path, "SELECT table_name FROM duckdb_tables()") == [("notes",)]
+
+
 def test_a_copy_that_breaks_half_way_leaves_yesterdays(session):
     path = serve(session)
     before = path.read_bytes()
@@ -128,7 +139,8 @@ def test_readers_keep_reading_what_they_opened_and_find_the_new_copy_next(given,
         assert serve(later) == path
         # the swap is a rename: the open file is the old one, whole
         assert reader.execute("SELECT count(*) FROM staging.accounts").fetchall() == [(1,)]
-        assert reader.execute("SELECT count(*) FROM milestones.notes").fetchall() == [(2,)]
+        seen = reader.execute("SELECT note FROM milestones.notes WHERE topic = 'as of'").fetchall()
+        assert seen == [("Everything is as of 2025-01-02 00:00 UTC; nothing dated or recorded later is known.",)]
     finally:
         reader.close()
     assert read(path, "SELECT account_id FROM staging.accounts ORDER BY 1") == [("a",), ("b",)]

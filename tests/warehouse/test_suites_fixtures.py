@@ -46,7 +46,9 @@ def clean(tmp_path_factory) -> Iterator[Made]:
     )
     with made(world.write(tmp_path_factory.mktemp("clean")), run_id="clean") as run:
         # a ranking by hand: the forest has nothing to learn from two accounts
-        columns = ", ".join(f'"{column.name}" {column.type}' for column in run.session.declared.tables["feature_importance"].columns)
+        columns = ", ".join(
+            f'"{column.name}" {column.type}' for column in run.session.declared.tables["feature_importance"].columns
+        )
         connection = run.session.warehouse.connection
         connection.execute(f"CREATE TABLE evidence.feature_importance ({columns})")
         connection.execute(
@@ -363,7 +365,9 @@ def loaded_events(folder) -> list[RuleResult]:
     given.deliver("2025-01-02", [*two_events(2), *(event("a", "", "2025-01-02 12:00") for _ in range(2))])
     ahead = event("a", "chat", "2025-01-04 12:00") | {"received_at": at("2025-01-04 11:59:59")}
     given.deliver("2025-01-04", [*(event("a", "chat", "2025-01-04 10:00") for _ in range(58)), ahead, ahead])
-    late = [event("a", "chat", "2025-01-05 10:00") | {"received_at": at(f"2025-01-{day:02} 12:00")} for day in (6, 6, 6, 6, 6, 6, 6, 20)]
+    late = [
+        event("a", "chat", "2025-01-05 10:00") | {"received_at": at(f"2025-01-{day:02} 12:00")} for day in (6, 6, 6, 6, 6, 6, 6, 20)
+    ]
     given.deliver("2025-01-05", [*late, *(event(None, "chat", "2025-01-05 11:00") for _ in range(200))])
     given.deliver_days(6, 6)
     return given.load().results
@@ -431,6 +435,11 @@ def group(column: str, value: str, count: int, total: int) -> dict[str, Any]:
     return {column: value, "unexpected_count": count, "total_count": total, "share": count / total}
 
 
+def state(account: str, started_at: str) -> dict[str, str]:
+    """The key of a state of an account's subscription, recorded when it started."""
+    return {"account_key": key(account), "subscription_id": f"sub-{account}", "started_at": started_at, "recorded_at": started_at}
+
+
 # rows by day: 2, 4, none, 60, 208 and 2
 IN_FILES: dict[tuple[str, str], Found] = {
     ("raw_events", "refused_rows"): Found(
@@ -453,19 +462,19 @@ IN_FILES: dict[tuple[str, str], Found] = {
     ),
     ("accounts", "created_before_first_event"): Found(1, 2, "warning", [{"account_id": "b"}]),
     ("subscriptions", "ends_after_start"): Found(
-        1, 5, "critical", [{"account_key": key("b"), "subscription_id": "sub-b", "started_at": "2025-01-03 00:00:00", "recorded_at": "2025-01-03 00:00:00"}],
+        1, 5, "critical", [state("b", "2025-01-03 00:00:00")],
     ),
     ("subscriptions", "seats_where_sold"): Found(
         2, 5, "critical", sorted(
             [
-                {"account_key": key("c"), "subscription_id": "sub-c", "started_at": "2025-01-04 00:00:00", "recorded_at": "2025-01-04 00:00:00"},
-                {"account_key": key("d"), "subscription_id": "sub-d", "started_at": "2025-01-05 00:00:00", "recorded_at": "2025-01-05 00:00:00"},
+                state("c", "2025-01-04 00:00:00"),
+                state("d", "2025-01-05 00:00:00"),
             ],
             key=lambda shown: int(shown["account_key"]),
         ),
     ),
     ("subscriptions", "plans_known"): Found(
-        1, 5, "warning", [{"account_key": key("e"), "subscription_id": "sub-e", "started_at": "2025-01-06 00:00:00", "recorded_at": "2025-01-06 00:00:00"}],
+        1, 5, "warning", [state("e", "2025-01-06 00:00:00")],
     ),
     ("account_history", "accounts_known"): Found(
         1, 3, "critical", [{"account_key": key("ghost"), "valid_from": "2025-01-01 00:00:00"}],
@@ -550,10 +559,10 @@ def test_every_rule_has_a_passing_and_a_failing_fixture(clean):
 
 
 def test_clean_rows_fail_no_rule(clean):
-    failing = {(table, result.rule.name) for table, outcome in clean.outcomes.items() for result in outcome.results if not result.passed}
+    failing = {
+        (table, result.rule.name) for table, outcome in clean.outcomes.items() for result in outcome.results if not result.passed
+    }
     assert failing == set()
     asked = {(table, result.rule.name) for table, outcome in clean.outcomes.items() for result in outcome.results}
-    declared = {
-        (table, rule.name) for table in clean.outcomes for rule in clean.session.declared.rules(table)
-    }
+    declared = {(table, rule.name) for table in clean.outcomes for rule in clean.session.declared.rules(table)}
     assert asked == declared

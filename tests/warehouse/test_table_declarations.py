@@ -58,7 +58,11 @@ def test_a_header_declares_name_schema_key_and_columns(tmp_path):
             "double -- Days of waiting.",
             "column wait_days: found 'double -- Days of waiting.', expected `TYPE [NOT NULL] [[unit]] -- what it means`",
         ),
-        (" -- The account.", "", "column account_id: found 'VARCHAR NOT NULL', expected `TYPE [NOT NULL] [[unit]] -- what it means`"),
+        (
+            " -- The account.",
+            "",
+            "column account_id: found 'VARCHAR NOT NULL', expected `TYPE [NOT NULL] [[unit]] -- what it means`",
+        ),
         ("grain: one", "grain: [one", "the header is not YAML: "),
     ],
     ids=["no header", "unknown key", "missing key", "key column", "type", "no meaning", "no YAML"],
