@@ -11,6 +11,7 @@ from sqlglot import exp
 from milestones_dagster.orchestration.session import Session
 from milestones_dagster.warehouse import operations
 from milestones_dagster.warehouse.duckdb import published
+from milestones_dagster.warehouse.publish import NEVER_MADE
 from milestones_dagster.warehouse.table import Table
 
 _SAMPLE_ROWS = 5

@@ -23,7 +23,8 @@ from milestones_dagster.quality.merging import merged
 from milestones_dagster.quality.results import RuleResult
 from milestones_dagster.quality.suites import Rule, suite
 from milestones_dagster.warehouse import operations
-from milestones_dagster.warehouse.days import DayOutcome, DayPlan, RawDays, show_days
+from milestones_dagster.warehouse.day_files import show_days
+from milestones_dagster.warehouse.days import DayOutcome, DayPlan, RawDays
 from milestones_dagster.warehouse.duckdb import Warehouse
 from milestones_dagster.warehouse.observation import AsOfError, Observation, run_relations
 from milestones_dagster.warehouse.publish import Behind, Compute, Inputs, Publishing, behind, features_of, make
