@@ -6,6 +6,7 @@ imported when it runs, so that `--help` answers at once.
 
 import os
 import sys
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -13,22 +14,17 @@ from typing import TYPE_CHECKING, Any, Self
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from rich.console import Console
 
+    from milestones_dagster.config.problems import Problem
     from milestones_dagster.definitions import Wiring
     from milestones_dagster.orchestration.running import RunDone, StepDone
+    from milestones_dagster.orchestration.session import Session
     from milestones_dagster.report.headline import Headline
 
-_CONFIG = click.option(
-    "--config",
-    "config_dir",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("assets_config"),
-    show_default=True,
-    help="Folder with framework.yaml and sources.yaml.",
-)
-
-
+_MOST_NAMES = 5
 _WORDS = {
     "setup": "setup complete in time",
     "activation": "activated in time",
@@ -45,45 +41,80 @@ class Refusal(click.ClickException):
         click.echo(self.message, err=True, file=file)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class _Day(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions of click alone
+    """A calendar day as people write it in a file's name: 2026-05-31."""
+
+    name = "day"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        """The day; anything else is refused in a sentence."""
+        if isinstance(value, date):
+            return value
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no day; write it as 2026-05-31", param, ctx)
+
+
+class _Commands(click.Group):
+    """The commands; what the operating system refuses is told in a sentence too."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command."""
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            raise Refusal(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from error
+
+
+_CONFIG = click.option(
+    "--config",
+    "config_dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("assets_config"),
+    show_default=True,
+    help="Folder with framework.yaml and sources.yaml.",
+)
+
+
+@click.group("milestones", cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 def main() -> None:
     """Customer milestones from product events: setup, activation, usage, maturity, retention."""
 
 
 @main.command()
 @_CONFIG
-@click.option(
-    "--as-of",
-    type=click.DateTime(["%Y-%m-%d"]),
-    help="See everything as of the start of this day (UTC), in a warehouse of its own.",
-)
-def run(config_dir: Path, as_of: datetime | None) -> None:
+@click.option("--as-of", type=_Day(), help="See everything as of the start of this day (UTC), in a warehouse of its own.")
+def run(config_dir: Path, as_of: date | None) -> None:
     """Load what is new, bring every table up to date behind its gate, print the headline."""
     from milestones_dagster.orchestration.running import dagster_home, run_graph
 
     console = _console()
     progress = _Bars(console)
-    wiring = _wire(config_dir, as_of=as_of.date() if as_of is not None else None, progress=progress)
+    wiring = _wire(config_dir, as_of=as_of, progress=progress)
     path = Path(wiring.warehouse.database)
-    console.print(f"[bold]{wiring.declared.config.framework.product}[/]: {len(wiring.declared.tables)} tables into {_shown(path)}")
+    product, tables = wiring.declared.config.framework.product, len(wiring.declared.tables)
+    console.print(f"[bold]{_plain(product)}[/]: {tables} tables into {_plain(_shown(path))}")
     for warning in wiring.declared.config.warnings:
-        console.print(f"[yellow]note[/] {warning}", highlight=False)
+        console.print(f"[yellow]note[/] {_plain(str(warning))}")
     with progress:
         done = run_graph(wiring.definitions, dagster_home(path), progress.end, progress.begin)
     _print_outcome(console, done)
+    # the milestones are there also where another table, such as the ranking, was refused
+    if done.is_made("serving"):
+        from milestones_dagster.report.headline import read_headline
+
+        _print_headline(console, read_headline(path))
+        _print_where(console, config_dir, path, has_ui=as_of is None)
     if not done.is_success:
         sys.exit(1)
-    from milestones_dagster.report.headline import read_headline
-
-    _print_headline(console, read_headline(path))
-    _print_where(console, config_dir, path)
 
 
 @main.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--accounts", type=click.IntRange(200, 200_000), default=2_000, show_default=True, help="Customers.")
 @click.option("--months", type=click.IntRange(6, 60), default=24, show_default=True, help="Months of history.")
-@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), default="2026-07-01", show_default=True, help="End, excluded.")
+@click.option("--until", type=_Day(), default="2026-07-01", show_default=True, help="End of the history, excluded.")
 @click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="The same seed gives the same company.")
 @click.option("--events-per-account", type=click.IntRange(1, 10_000), help="Raise the mean number of events per customer to this.")
 @click.option("--dirt", is_flag=True, help="Deliver late, repeated, malformed, future and unknown events, and leave a day out.")
@@ -92,7 +123,7 @@ def demo(
     folder: Path,
     accounts: int,
     months: int,
-    until: datetime,
+    until: date,
     seed: int,
     events_per_account: int | None,
     dirt: bool,
@@ -109,15 +140,16 @@ def demo(
 
     console = _console()
     with Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
-    ) as bars:
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        console=console, transient=True,
+    ) as bars:  # fmt: skip
         task = bars.add_task("demonstration company", total=None)
         try:
             truth = generate(
                 folder,
                 accounts=accounts,
                 months=months,
-                until=until.date(),
+                until=until,
                 seed=seed,
                 events_per_account=events_per_account,
                 dirt=Dirt() if dirt else None,
@@ -126,18 +158,21 @@ def demo(
             )
         except (DemoFolderError, ValueError) as error:
             raise Refusal(str(error)) from error
-    console.print(f"{_shown(folder)}: the company; {_shown(truth)}: what is planted in it")
+    console.print(f"{_plain(_shown(folder))}: the company; {_plain(_shown(truth))}: what is planted in it")
 
 
 @main.command("check-config")
 @click.argument("config_dir", type=click.Path(path_type=Path), default=Path("assets_config"))
 def check_config_command(config_dir: Path) -> None:
-    """Print every problem of the config folder at once; exit 1 when there is an error."""
+    """Print every problem of a config folder.
+
+    All problems of all files are printed at once; the exit code is 1 when there is an error.
+    """
     from milestones_dagster.config.loader import check_config, load_config
 
     problems = check_config(config_dir)
     for problem in problems:
-        click.echo(str(problem))
+        click.echo(_told(problem))
     errors = [problem for problem in problems if problem.severity == "error"]
     if not errors:
         from milestones_dagster.orchestration.session import Declared
@@ -157,44 +192,43 @@ def check_config_command(config_dir: Path) -> None:
 @_CONFIG
 def plan(config_dir: Path) -> None:
     """Print what is behind, why, and what a run would make. Nothing is made."""
-    from rich.table import Table as Grid
+    from milestones_dagster.orchestration.planning import plan_of
 
-    console = _console()
     with _open(config_dir) as session:
-        from milestones_dagster.orchestration.planning import plan_of
-
         found = plan_of(session)
     for line in found.lines:
-        console.print(line, highlight=False)
-    grid = Grid("table", "state", "why", box=None, pad_edge=False)
+        click.echo(line)
     for entry in found.tables:
-        grid.add_row(entry.table, entry.state, entry.reason)
-    console.print(grid)
+        click.echo(f"{entry.table:<24} {entry.state:<10} {entry.reason}")
 
 
 @main.command()
-@click.argument("day", type=click.DateTime(["%Y-%m-%d"]))
+@click.argument("day", type=_Day(), metavar="DAY")
 @_CONFIG
 @click.option("--reason", default="", help="Why the day may be passed over; kept with the waiver.")
 @click.option("--undo", is_flag=True, help="Take the waiver back.")
-def waive(day: datetime, config_dir: Path, reason: str, undo: bool) -> None:
-    """Let the watermark pass DAY although it is not published."""
+def waive(day: date, config_dir: Path, reason: str, undo: bool) -> None:
+    """Let the watermark pass a day that is missing or refused.
+
+    DAY is a UTC day, such as 2026-05-31; `milestones plan` lists those that are missing or refused.
+    """
     from milestones_dagster.warehouse import operations
     from milestones_dagster.warehouse.days import EMPTY_DAY
 
     if not undo and not reason.strip():
         raise Refusal("waive: --reason is missing; say why the day may be passed over, it is kept with the waiver")
     with _open(config_dir) as session:
-        wanted = day.date()
         if undo:
-            was_waived = operations.unwaive(session.warehouse, wanted)
-            click.echo(f"{wanted}: the waiver is taken back" if was_waived else f"{wanted} was not waived")
+            was_waived = operations.unwaive(session.warehouse, day)
+            click.echo(f"{day}: the waiver is taken back" if was_waived else f"{day} was not waived")
             return
-        days = operations.published_days(session.warehouse)
-        if days.get(wanted, EMPTY_DAY) != EMPTY_DAY:
-            raise Refusal(f"{wanted} is published; only a day that is missing or refused can be waived")
-        operations.waive(session.warehouse, wanted, reason.strip(), datetime.now(UTC).replace(tzinfo=None))
-    click.echo(f"{wanted}: waived ({reason.strip()}); the next run passes it")
+        if operations.published_days(session.warehouse).get(day, EMPTY_DAY) != EMPTY_DAY:
+            raise Refusal(f"{day} is published; only a day that is missing or refused can be waived")
+        if not session.days.look().lacks(day):
+            # waived ahead of its delivery, a good day would never be loaded
+            raise Refusal(f"{day} is neither missing nor refused; `milestones plan` lists the days that are")
+        operations.waive(session.warehouse, day, reason.strip(), datetime.now(UTC).replace(tzinfo=None))
+    click.echo(f"{day}: waived ({reason.strip()}); the next run passes it")
 
 
 @main.command()
@@ -263,19 +297,23 @@ def _wire(config_dir: Path, *, as_of: date | None = None, progress: Any = None) 
             overrides["as_of"] = as_of.isoformat()
         return wire(config_dir, **overrides)
     except ConfigError as error:
-        raise Refusal("\n".join(str(problem) for problem in error.problems)) from error
+        raise Refusal("\n".join(_told(problem) for problem in error.problems)) from error
     except SuiteError as error:
         raise Refusal(str(error)) from error
 
 
-def _open(config_dir: Path) -> Any:
-    """A session on the warehouse of a config folder, closed when the block ends."""
-    from milestones_dagster.orchestration.resources import WarehouseBusyError, open_session
+@contextmanager
+def _open(config_dir: Path) -> "Iterator[Session]":
+    """A session on the warehouse of a config folder, closed when the block ends; what it refuses is told in a sentence."""
+    from milestones_dagster.orchestration.resources import WarehouseError, open_session
+    from milestones_dagster.warehouse.observation import AsOfError
+    from milestones_dagster.warehouse.source_files import FileRefused
 
     wiring = _wire(config_dir)
     try:
-        return open_session(wiring.warehouse, wiring.declared)
-    except WarehouseBusyError as error:
+        with open_session(wiring.warehouse, wiring.declared) as session:
+            yield session
+    except (WarehouseError, FileRefused, AsOfError) as error:
         raise Refusal(str(error)) from error
 
 
@@ -286,6 +324,17 @@ def _console() -> "Console":
     from rich.console import Console
 
     return Console(highlight=False, soft_wrap=True)
+
+
+def _told(problem: "Problem") -> str:
+    return f"{problem.severity}: {problem}"
+
+
+def _plain(text: str) -> str:
+    """Text of others as it is: what rich would take for its own markup, such as a list in brackets, is kept."""
+    from rich.markup import escape
+
+    return escape(text)
 
 
 def _shown(path: Path) -> str:
@@ -335,24 +384,37 @@ class _Bars:
         rows = step.facts.get("dagster/row_count")
         shown = f"{rows:>12,} rows" if isinstance(rows, int) else " " * 17
         mark = "[green]✓[/]" if step.is_success else "[red]✗[/]"
-        state = str(step.facts.get("state", ""))
-        self._console.print(f"{mark} {step.table:<24}{shown} {step.seconds:>7.1f} s  {state}")
-        for check, sentence, is_error in step.failed_checks:
-            colour = "red" if is_error else "yellow"
-            self._console.print(f"    [{colour}]{check}[/] {sentence}", markup=True)
-        if step.error is not None and not any(is_error for _, _, is_error in step.failed_checks):
-            self._console.print(f"    {step.error}", markup=False)
+        self._console.print(f"{mark} {step.table:<24}{shown} {step.seconds:>7.1f} s  {_plain(_how(step))}")
+        for check in step.failed_checks:
+            colour = "red" if check.is_blocking else "yellow"
+            self._console.print(f"    [{colour}]{check.name}[/]: {_plain(check.found)}")
+            for sentence in check.recovery:
+                self._console.print(f"      → {_plain(sentence)}")
+        if step.error is not None and not any(check.is_blocking for check in step.failed_checks):
+            self._console.print(f"    {_plain(step.error)}")
+
+
+def _how(step: "StepDone") -> str:
+    """How a table came to its rows, in a word or two."""
+    days = step.facts.get("days_made")
+    if isinstance(days, int):
+        return f"{days:,} day(s) made" if days else "unchanged"
+    return str(step.facts.get("state", ""))
 
 
 def _print_outcome(console: "Console", done: "RunDone") -> None:
-    if done.is_success:
-        return
-    failed = [step for step in done.steps if not step.is_success]
-    for step in failed:
-        if step.error is not None and any(is_error for _, _, is_error in step.failed_checks):
-            console.print(f"\n[red]{step.error}[/]", markup=True)
+    """Prints what a run did not make, and why where no step has said it."""
+    if done.error is not None:
+        console.print(f"[red]{_plain(done.error)}[/]")
+    refused = [step.table for step in done.steps if not step.is_success]
+    if refused:
+        console.print(f"[red]refused[/]: {', '.join(refused)}")
     if done.not_made:
-        console.print(f"not made: {', '.join(done.not_made)}")
+        console.print(f"not made: {_listed(done.not_made)}")
+
+
+def _listed(names: "Sequence[str]") -> str:
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else "")
 
 
 def _print_headline(console: "Console", headline: "Headline") -> None:
@@ -371,7 +433,7 @@ def _print_headline(console: "Console", headline: "Headline") -> None:
     bands = Grid("activation events", "accounts", "retained", "share", box=None, pad_edge=False)
     for band in headline.retention:
         percent = f"{band.retained / band.accounts:.1%}" if band.accounts else "–"
-        bands.add_row(band.band, f"{band.accounts:,}", f"{band.retained:,}", percent)
+        bands.add_row(_plain(band.band), f"{band.accounts:,}", f"{band.retained:,}", percent)
     console.print("\n[bold]Retention by activation[/] (it goes with staying, it is not shown to cause it)")
     console.print(bands)
     if headline.auc is not None:
@@ -381,18 +443,20 @@ def _print_headline(console: "Console", headline: "Headline") -> None:
         if not headline.features:
             console.print("every feature is too common or too narrow to tell customers apart (see evidence.feature_importance)")
         for feature in headline.features:
-            top.add_row(feature.title, f"{feature.importance:.4f}", f"{feature.low:.4f} to {feature.high:.4f}", feature.verdict)
+            interval = f"{feature.low:.4f} to {feature.high:.4f}"
+            top.add_row(_plain(feature.title), f"{feature.importance:.4f}", interval, feature.verdict)
         if headline.features:
             console.print(top)
     console.print()
     for note in headline.notes:
-        console.print(f"· {note}")
+        console.print(f"· {_plain(note)}")
 
 
-def _print_where(console: "Console", config_dir: Path, path: Path) -> None:
+def _print_where(console: "Console", config_dir: Path, path: Path, *, has_ui: bool) -> None:
     from milestones_dagster.warehouse.serving import serving_path
 
-    console.print(f"\nTables to query:  {_shown(serving_path(path))} (DuckDB; opened at any time)")
-    console.print(f"The warehouse:    {_shown(path)}")
-    command = "make ui" if config_dir == Path("assets_config") else f"milestones ui --config {config_dir}"
-    console.print(f"Lineage, checks and history in the Dagster UI:  {command}")
+    console.print(f"\nTables to query:  {_plain(_shown(serving_path(path)))} (DuckDB; opened at any time)")
+    console.print(f"The warehouse:    {_plain(_shown(path))}")
+    if has_ui:
+        command = "make ui" if config_dir == Path("assets_config") else f"milestones ui --config {config_dir}"
+        console.print(f"Lineage, checks and history in the Dagster UI:  {_plain(command)}")

@@ -188,6 +188,14 @@ class Company:
         """Paid states at an instant, the one with the highest revenue first."""
         return self._ranked(account, instant, is_paid=True)
 
+    def paid_last(self, account: str, instant: datetime) -> list[State]:
+        """Paid states at an instant, or those that were paid last: they hold on through a gap that is bridged."""
+        paid = [state for state in self.states(account, self.as_of) if state.is_paid and state.started_at <= instant]
+        ends = [state.ended_at for state in paid if state.ended_at is not None]
+        if not paid or self.paid_at(account, instant):
+            return self.paid_at(account, instant)
+        return [state for state in paid if state.covers(max(ends) - timedelta(microseconds=1))]
+
     def _ranked(self, account: str, instant: datetime, *, is_paid: bool) -> list[State]:
         found = [state for state in self.states(account, self.as_of) if state.is_paid == is_paid and state.covers(instant)]
         return sorted(found, key=_standing)
@@ -234,12 +242,21 @@ class Company:
         ]
         return min(contacts)[2] if contacts else None
 
+    @cached_property
+    def _sightings(self) -> Mapping[str, tuple[datetime, str]]:
+        """The first event with an account of each user: its time and its account."""
+        found: dict[str, tuple[datetime, str]] = {}
+        for row in self.events:
+            if row["user_id"] is not None and row["account_id"] is not None:
+                found.setdefault(row["user_id"], (row["occurred_at"], row["account_id"]))
+        return found
+
     def _account_of(self, user: str | None, known_at: datetime) -> str | None:
         if user is None:
             return None
         if self.users is None:
-            seen = [row for row in self.events if row["user_id"] == user and row["account_id"] and row["occurred_at"] < known_at]
-            return seen[0]["account_id"] if seen else None
+            seen_at, owner = self._sightings.get(user, (known_at, None))
+            return owner if seen_at < known_at else None
         for row in self.users:
             if row["user_id"] == user and (row["created_at"] is None or row["created_at"] < known_at):
                 account: str | None = row["account_id"]
@@ -410,7 +427,7 @@ def customer_milestones(company: Company) -> Rows:
             mature = maturity[account, month.month, "channels"]["mature_categories"]
             states = [state for state in company.states(account, month.close) if state.is_paid]
             ends = [state.ended_at for state in states]
-            has_left = bool(ends) and all(end is not None and end + GAP <= month.close for end in ends)
+            has_left = bool(ends) and all(end is not None and end + GAP < month.close for end in ends)
             at_close = [state for state in states if state.ended_at is None]
             held = (
                 setup_at is not None and setup_at < month.close,
@@ -460,10 +477,10 @@ def _outcome(company: Company, account: str, observed: datetime, spell: tuple[da
     is_dormant = None
     if spell[0] + DORMANT_AFTER <= observed:
         is_dormant = not any(observed - DORMANT_AFTER <= row["occurred_at"] < observed for row in company.of(account, "resolved"))
-    now, then = company.paid_at(account, observed), company.paid_at(account, horizon)
+    now, then = company.paid_last(account, observed), company.paid_last(account, horizon)
     mrr, mrr_then = (sum(state.mrr or 0 for state in states) if states else None for states in (now, then))
     seats, seats_then = (sum(state.seats for state in states) if states else None for states in (now, then))
-    is_locked = _is_locked(company, now, observed, horizon)
+    is_locked = _is_locked(company, company.paid_at(account, observed), observed, horizon)
     return {
         "outcome_to": horizon,
         "known_at": horizon + GAP,
@@ -484,7 +501,7 @@ def _outcome(company: Company, account: str, observed: datetime, spell: tuple[da
 def _is_expanded(before: float | None, after: float | None, *, is_retained: bool) -> bool | None:
     if not before:
         return None
-    return is_retained and Fraction(after or 0) >= EXPANSION * Fraction(before)
+    return is_retained and Fraction(str(after or 0)) >= EXPANSION * Fraction(str(before))
 
 
 def _is_locked(company: Company, paid: Sequence[State], observed: datetime, horizon: datetime) -> bool:

@@ -293,7 +293,7 @@ def made(
 
 @contextmanager
 def made_up_to(world: World, folder: Path, *tables: str, as_of: str | None = None) -> Iterator[Made]:
-    """Writes a world below `folder`, makes `tables` and all that they read, and keeps the warehouse open; nothing may be refused."""
+    """Writes a world below `folder`, makes `tables` and all that they read, and keeps it open; nothing may be refused."""
     config_dir = world.write(folder)
     declared = Declared.of(load_config(config_dir)).tables
     needed = set(tables)

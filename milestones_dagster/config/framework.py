@@ -106,6 +106,12 @@ class Setup(Model):
     )
     steps: tuple[SetupStep, ...] = Field(min_length=1, description="The steps, in the order they are shown.")
 
+    @model_validator(mode="after")
+    def _something_is_required(self) -> Self:
+        if not any(step.required for step in self.steps):
+            raise refusal("at least one step that setup requires", found="only steps with required: false", key="steps")
+        return self
+
 
 class Activation(EventRule):
     """Activation: first value, a number of events within a window from tenure start."""

@@ -16,6 +16,8 @@ from milestones_dagster.orchestration.partitions import event_days
 from milestones_dagster.orchestration.resources import MilestonesWarehouse
 from milestones_dagster.orchestration.session import Declared, Session
 from milestones_dagster.quality.results import RuleResult
+from milestones_dagster.warehouse.observation import AsOfError
+from milestones_dagster.warehouse.operations import published_days
 from milestones_dagster.warehouse.serving import ServingError, publish_serving
 from milestones_dagster.warehouse.table import Table
 
@@ -23,6 +25,7 @@ POOL = "milestones_warehouse"
 OWNERS = ("team:data-platform",)
 SERVING = "serving"
 _SERVED_SCHEMAS = ("milestones", "evidence")
+_SHOWN_DAYS = 8
 _MAY_BE_MISSING = frozenset({"feature_importance"})
 _FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=36), warn_window=timedelta(hours=26))
 
@@ -110,9 +113,10 @@ def _events_asset(
         only = [date.fromisoformat(day) for day in context.partition_keys] if is_range else None
         publishing = session.load_events(only, progress)
         made = publishing.outcome.made
+        absent = sorted(set(only or ()) - set(published_days(session.warehouse)))
         for day, (accepted, refused) in sorted(made.items()):
             metadata = {"dagster/partition_row_count": accepted, "refused_rows": refused}
-            if is_range and not publishing.is_refused:
+            if is_range and not publishing.is_refused and not absent:
                 context.add_asset_metadata(metadata, asset_key=key, partition_key=str(day))
             elif accepted or refused:
                 # without a range in the run: a range costs one planned event per day for every asset of the run
@@ -121,6 +125,11 @@ def _events_asset(
         yield from check_results(declared, table, key, publishing.results, f"refused; {standing}")
         if publishing.is_refused:
             raise _refused(table, publishing.results, standing, downstream(declared, table.name))
+        if not is_range:
+            _settle_as_of(session)
+        if absent:
+            # the output would materialise every day of the range, also those that are not there
+            raise _not_delivered(absent, only or ())
         rows = session.warehouse.scalar("SELECT coalesce(sum(rows), 0) FROM operations.days")
         context.log.info(f"{table.name}: {len(made):,} day(s) made, {rows:,} rows published")
         metadata_of_all: dict[str, Any] = {
@@ -174,15 +183,35 @@ def _standing(session: Session, table: Table) -> str:
     """What stands in the place of refused rows."""
     as_of = session.warehouse.scalar("SELECT as_of FROM operations.publications WHERE table_name = ?", [table.name])
     if table.name == "raw_events" or table.by == "day":
-        last = session.warehouse.scalar("SELECT max(day) FROM operations.days")
-        return f"the published rows reach to {last}" if last is not None else "nothing is published yet"
+        # a later day may be published too: what counts is up to where they are whole
+        marks = session.days.plan().watermarks if session.warehouse.scalar("SELECT count(*) FROM operations.days") else {}
+        return f"the published rows are whole up to {min(marks.values()):%Y-%m-%d}" if marks else "nothing is published yet"
     return f"the published rows are as of {as_of:%Y-%m-%d}" if as_of is not None else "nothing is published yet"
+
+
+def _settle_as_of(session: Session) -> None:
+    """Refuses here, once, an as-of time that cannot be had; every other table would raise it for itself."""
+    try:
+        _ = session.observation
+    except AsOfError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+
+
+def _not_delivered(absent: Sequence[date], wanted: Sequence[date]) -> dg.Failure:
+    shown = ", ".join(str(day) for day in absent[:_SHOWN_DAYS]) + (", …" if len(absent) > _SHOWN_DAYS else "")
+    return dg.Failure(
+        description=(
+            f"raw_events: nothing was delivered for {len(absent):,} of the {len(wanted):,} day(s) asked for: {shown}; "
+            "the others are published. Deliver them, or run the days that are there."
+        ),
+        allow_retries=False,
+    )
 
 
 def _refused(table: Table, results: Sequence[RuleResult], standing: str, blocked: Sequence[str]) -> dg.Failure:
     failed = [result for result in results if not result.passed and result.rule.severity == "critical"]
     words = "; ".join(sentence(result).rstrip(".") for result in failed)
-    waiting = f"{len(blocked)} table(s) that follow are not made" if blocked else "Nothing follows it"
+    waiting = f"{len(blocked)} table(s) that follow are not made" if blocked else "no table follows it"
     return dg.Failure(
         description=f"{table.name} refused. {words}. {standing[0].upper()}{standing[1:]}; {waiting}.",
         metadata={"recovery": "; ".join(result.rule.recovery for result in failed)},

@@ -11,6 +11,7 @@ from sqlglot import exp
 from milestones_dagster.orchestration.session import Session
 from milestones_dagster.warehouse import operations
 from milestones_dagster.warehouse.duckdb import published
+from milestones_dagster.warehouse.publish import NEVER_MADE
 from milestones_dagster.warehouse.table import Table
 
 _SAMPLE_ROWS = 5
@@ -61,9 +62,16 @@ def made_metadata(session: Session, table: Table, row_count: int, state: str, re
         "dagster/row_count": row_count,
         "as_of": f"{observed.as_of:%Y-%m-%d %H:%M} UTC",
         "fingerprint": session.config.fingerprint[:16],
-        "state": f"{state}: {reason}",
+        "state": _state(state, reason),
         "sample": dg.MetadataValue.md(sample(session, table)),
     }
+
+
+def _state(state: str, reason: str) -> str:
+    """How the table came to its rows: `unchanged`, `made` for the first time, or `made again` and why."""
+    if state == "unchanged":
+        return state
+    return "made" if reason == NEVER_MADE else f"made again: {reason}"
 
 
 def sample(session: Session, table: Table) -> str:

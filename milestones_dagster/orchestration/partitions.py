@@ -8,7 +8,7 @@ from datetime import date
 import dagster as dg
 
 from milestones_dagster.config.company import CompanyConfig
-from milestones_dagster.warehouse.days import nominal_day
+from milestones_dagster.warehouse.day_files import nominal_day
 from milestones_dagster.warehouse.source_files import FileRefused, discover
 
 _LONG_AGO = date(2010, 1, 1)

@@ -5,12 +5,13 @@ Put here the reading of the plan. Keep out making (`session.py`) and printing (`
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 
 from milestones_dagster.orchestration.session import Session
 from milestones_dagster.warehouse import operations
+from milestones_dagster.warehouse.days import DayPlan
 from milestones_dagster.warehouse.observation import AsOfError
 from milestones_dagster.warehouse.source_files import FileRefused
+from milestones_dagster.warehouse.table import Table
 
 _SHOWN_DAYS = 8
 
@@ -40,33 +41,44 @@ def plan_of(session: Session) -> Plan:
     lines += [f"refused file: {file.reason}" for file in look.refused_files]
     lines += [f"refused day: {day}: {reason}" for day, reason in look.blocked.items()]
     lines += [f"missing day: {day}" for day in look.missing]
-    lines += [f"waived day: {day} ({reason})" for day, reason in operations.waivers(session.warehouse).items()]
-    entries = [_events(look.to_make)]
-    is_behind = {"raw_events"} if look.to_make else set()
+    for day, reason in operations.waivers(session.warehouse).items():
+        # a day that was waived stays out until somebody lets it in
+        delivered = "; rows have come for it: take the waiver back to load them" if look.rows_by_day.get(day) else ""
+        lines.append(f"waived day: {day} ({reason}){delivered}")
+    entries = {"raw_events": _events(look)}
     for table in session.declared.tables.values():
-        if table.name == "raw_events":
-            continue
-        above = sorted(is_behind & set(table.dependencies))
-        entry = PlannedTable(table.name, "behind", f"follows {', '.join(above)}") if above else _entry(session, table.name)
-        if entry.state != "up to date":
-            is_behind.add(table.name)
-        entries.append(entry)
-    return Plan(tuple(lines), tuple(entries))
+        if table.name not in entries:
+            entries[table.name] = _entry(session, table, entries)
+    return Plan(tuple(lines), tuple(entries.values()))
 
 
-def _events(to_make: Mapping[date, str]) -> PlannedTable:
-    days = sorted(str(day) for day in to_make)
+def _events(look: DayPlan) -> PlannedTable:
+    refused = len(look.refused_files) + len(look.blocked) + len(look.missing)
+    if refused:
+        return PlannedTable("raw_events", "refused", f"{refused:,} file(s) or day(s) refused or missing, named above")
+    days = sorted(str(day) for day in look.to_make)
     if not days:
         return PlannedTable("raw_events", "up to date", "no day differs")
     shown = ", ".join(days[:_SHOWN_DAYS]) + (f", … {days[-1]}" if len(days) > _SHOWN_DAYS else "")
     return PlannedTable("raw_events", "behind", f"{len(days):,} day(s) to make: {shown}")
 
 
-def _entry(session: Session, name: str) -> PlannedTable:
+def _entry(session: Session, table: Table, above: Mapping[str, PlannedTable]) -> PlannedTable:
+    """The entry of one table, given those of the tables that it follows."""
     try:
-        found = session.behind(name)
+        for source in table.sources:
+            session.extract(source)
     except FileRefused as error:
-        return PlannedTable(name, "refused", str(error))
+        return PlannedTable(table.name, "refused", str(error))
+    followed = [above[name] for name in table.dependencies]
+    stopped = [entry.table for entry in followed if entry.state in {"refused", "waits"}]
+    if stopped:
+        return PlannedTable(table.name, "waits", f"a run stops at {', '.join(stopped)}")
+    moved = [entry.table for entry in followed if entry.state == "behind"]
+    if moved:
+        return PlannedTable(table.name, "behind", f"follows {', '.join(moved)}")
+    try:
+        found = session.behind(table.name)
     except AsOfError as error:
-        return PlannedTable(name, "waits", str(error))
-    return PlannedTable(name, "up to date" if found.reason is None else "behind", found.reason or "nothing changed")
+        return PlannedTable(table.name, "waits", str(error))
+    return PlannedTable(table.name, "up to date" if found.reason is None else "behind", found.reason or "nothing changed")

@@ -20,9 +20,14 @@ from milestones_dagster.orchestration.session import Declared, Session
 
 _HOLDER = re.compile(r"held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 _PAUSE_SECONDS = 0.5
+_ANOTHER_PATH = "name another path in warehouse.yaml, or move away what is there"
 
 
-class WarehouseBusyError(Exception):
+class WarehouseError(Exception):
+    """The warehouse cannot be opened: the sentence says what is in the way and what to do."""
+
+
+class WarehouseBusyError(WarehouseError):
     """Another process held the warehouse for longer than a run may wait."""
 
 
@@ -31,8 +36,12 @@ def open_warehouse(path: Path, *, wait_seconds: float, settings: dict[str, Any] 
 
     Raises:
         WarehouseBusyError: it was still held after `wait_seconds`; the sentence says by whom.
+        WarehouseError: there is something else at its path, or it may not be read.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WarehouseError(f"{path} cannot be a warehouse: {error.filename}: {error.strerror}; {_ANOTHER_PATH}") from error
     until = time.monotonic() + wait_seconds
     while True:
         try:
@@ -40,7 +49,9 @@ def open_warehouse(path: Path, *, wait_seconds: float, settings: dict[str, Any] 
         except duckdb.IOException as error:
             held = _HOLDER.search(str(error))
             if held is None:
-                raise
+                # the engine's words begin with its own kind of error and may go on for lines
+                words = str(error).splitlines()[0].removeprefix("IO Error: ")
+                raise WarehouseError(f"{path} cannot be opened as a warehouse: {words}; {_ANOTHER_PATH}") from error
             if time.monotonic() >= until:
                 raise WarehouseBusyError(
                     f"{path} is held by process {held['pid']} ({held['program']}) and was not let go within {wait_seconds:g} s; "
@@ -98,7 +109,7 @@ def open_session(warehouse: MilestonesWarehouse, declared: Declared) -> Iterator
     """A session outside a run, on a connection that is closed when the block ends.
 
     Raises:
-        WarehouseBusyError: another process holds the warehouse.
+        WarehouseError: the warehouse cannot be opened, or another process holds it.
     """
     connection = open_warehouse(
         Path(warehouse.database),

@@ -13,6 +13,8 @@ import dagster as dg
 from dagster._core.events import DagsterEvent, JobFailureData
 from dagster_shared.error import SerializableErrorInfo
 
+from milestones_dagster.orchestration.errors import sentence, telling
+
 _EVENTS = {
     dg.DagsterEventType.STEP_START,
     dg.DagsterEventType.STEP_SUCCESS,
@@ -138,7 +140,7 @@ def _step_failure(step: str, event: DagsterEvent) -> StepFailure:
     error = event.step_failure_data.error
     if error is None:
         return StepFailure(step, "unknown", event.message or "")
-    cause = _innermost(error)
+    cause = telling(error)
     return StepFailure(step, cause.cls_name or "error", _first_lines(cause))
 
 
@@ -146,18 +148,11 @@ def _run_reason(event: DagsterEvent) -> str:
     # run monitoring, which finds that a process is gone, gives a message and no data
     data = event.event_specific_data
     error = data.error if isinstance(data, JobFailureData) else None
-    return _first_lines(_innermost(error)) if error is not None else (event.message or "")
-
-
-def _innermost(error: SerializableErrorInfo) -> SerializableErrorInfo:
-    # Dagster wraps what a step raised: the innermost cause is what was wrong
-    while error.cause is not None:
-        error = error.cause
-    return error
+    return _first_lines(telling(error)) if error is not None else (event.message or "")
 
 
 def _first_lines(error: SerializableErrorInfo) -> str:
-    lines: Sequence[str] = [line.rstrip() for line in error.message.strip().splitlines() if line.strip()]
+    lines: Sequence[str] = [line.rstrip() for line in sentence(error).splitlines() if line.strip()]
     text = "\n".join(lines[:_ERROR_LINES])
     is_cut = len(lines) > _ERROR_LINES or len(text) > _ERROR_CHARACTERS
     return text[:_ERROR_CHARACTERS] + (" …" if is_cut else "")

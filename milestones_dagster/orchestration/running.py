@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster._core.events import JobFailureData
 
+from milestones_dagster.orchestration.errors import sentence
 from milestones_dagster.orchestration.jobs import JOB, QUIET
 
 INSTANCE_YAML = """# Written by `milestones`; edit it freely, it is not written again.
@@ -34,25 +36,43 @@ run_retries:
 
 
 @dataclass(frozen=True)
+class FailedCheck:
+    """A check that did not pass: what was found, whether it refused the table, and what to do about each rule."""
+
+    name: str
+    found: str
+    is_blocking: bool
+    recovery: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class StepDone:
-    """One step of a run as it ended."""
+    """One step of a run as it ended; `error` is a sentence, None when it succeeded."""
 
     table: str
     is_success: bool
     seconds: float
     facts: dict[str, Any] = field(default_factory=dict)
-    failed_checks: tuple[tuple[str, str, bool], ...] = ()
+    failed_checks: tuple[FailedCheck, ...] = ()
     error: str | None = None
 
 
 @dataclass(frozen=True)
 class RunDone:
-    """A run as it ended: its steps in order, and which tables were not made because of a failure."""
+    """A run as it ended: its steps in order, and which tables were not made because of a failure.
+
+    `error` is the sentence of a run that failed outside its steps, such as one that could not open the warehouse.
+    """
 
     run_id: str
     is_success: bool
     steps: tuple[StepDone, ...]
     not_made: tuple[str, ...]
+    error: str | None = None
+
+    def is_made(self, table: str) -> bool:
+        """Whether the step of a table succeeded in this run."""
+        return any(step.table == table and step.is_success for step in self.steps)
 
 
 def dagster_home(warehouse_path: Path) -> Path:
@@ -88,12 +108,9 @@ def run_graph(
         instance.add_event_listener(run_id, follower)
         result = job.execute_in_process(instance=instance, run_id=run_id, raise_on_error=False, run_config=QUIET)
     ended = {step.table for step in follower.steps}
-    order = [key.path[-1] for key in _in_order(job)]
-    return RunDone(run_id, result.success, tuple(follower.steps), tuple(name for name in order if name not in ended))
-
-
-def _in_order(job: dg.JobDefinition) -> list[dg.AssetKey]:
-    return sorted(job.asset_layer.selected_asset_keys)
+    order = [key.path[-1] for key in sorted(job.asset_layer.selected_asset_keys)]
+    not_made = tuple(name for name in order if name not in ended)
+    return RunDone(run_id, result.success, tuple(follower.steps), not_made, None if follower.steps else follower.error)
 
 
 class _Follower:
@@ -101,15 +118,20 @@ class _Follower:
 
     def __init__(self, on_step: Callable[[StepDone], None], on_start: Callable[[str], None]) -> None:
         self.steps: list[StepDone] = []
+        self.error: str | None = None
         self._on_step = on_step
         self._on_start = on_start
         self._began: dict[str, float] = {}
         self._facts: dict[str, dict[str, Any]] = {}
-        self._failed: dict[str, list[tuple[str, str, bool]]] = {}
+        self._failed: dict[str, list[FailedCheck]] = {}
 
     def __call__(self, entry: dg.EventLogEntry) -> None:
         event = entry.dagster_event
-        if event is None or event.step_key is None:
+        if event is None:
+            return
+        if event.step_key is None:
+            if event.event_type == dg.DagsterEventType.RUN_FAILURE:
+                self.error = _run_error(event)
             return
         step = event.step_key
         kind = event.event_type_value
@@ -122,9 +144,7 @@ class _Follower:
         elif kind == "ASSET_CHECK_EVALUATION":
             evaluation = event.asset_check_evaluation_data
             if not evaluation.passed:
-                is_error = evaluation.severity == dg.AssetCheckSeverity.ERROR
-                row = (evaluation.check_name, evaluation.description or "", is_error)
-                self._failed.setdefault(step, []).append(row)
+                self._failed.setdefault(step, []).append(_failed_check(evaluation))
         elif kind in {"STEP_SUCCESS", "STEP_FAILURE"}:
             self._end(step, event)
 
@@ -137,10 +157,7 @@ class _Follower:
             if told is not None and told.description:
                 error = told.description
             elif failure.error is not None:
-                cause = failure.error
-                while cause.cause is not None:
-                    cause = cause.cause
-                error = cause.message.strip()
+                error = sentence(failure.error)
         done = StepDone(
             table=step,
             is_success=is_success,
@@ -151,3 +168,18 @@ class _Follower:
         )
         self.steps.append(done)
         self._on_step(done)
+
+
+def _failed_check(evaluation: dg.AssetCheckEvaluation) -> FailedCheck:
+    metadata: dict[str, Any] = {name: value.value for name, value in evaluation.metadata.items()}
+    # a check that speaks for several rules has each of them; the others are one rule themselves
+    rules = [rule for rule in metadata.get("rules") or [] if not rule["passed"]] or [metadata]
+    recovery = dict.fromkeys(str(rule["recovery"]) for rule in rules if rule.get("recovery"))
+    is_blocking = evaluation.severity == dg.AssetCheckSeverity.ERROR
+    return FailedCheck(evaluation.check_name, evaluation.description or "", is_blocking, tuple(recovery))
+
+
+def _run_error(event: dg.DagsterEvent) -> str:
+    data = event.event_specific_data
+    error = data.error if isinstance(data, JobFailureData) else None
+    return sentence(error) if error is not None else (event.message or "the run failed")

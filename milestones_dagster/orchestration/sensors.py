@@ -125,8 +125,8 @@ class Poll:
         for position, address in enumerate(dict.fromkeys(self.alerts.addresses), start=1):
             is_first = address not in ledgers
             ledger = ledgers.setdefault(address, Ledger(horizon=now - FIRST_LOOK_SECONDS))
-            found = self.read(ledger.read_after, _BATCH)
-            read_until = now if len(found) < _BATCH else None
+            found, is_all = self._read_on(ledger.read_after, deadline)
+            read_until = now if is_all else None
             for occurrence in ledger.first_look(found) if is_first else found:
                 if time.monotonic() > deadline:
                     read_until = None
@@ -141,6 +141,24 @@ class Poll:
         if len(problems) == len(ledgers) and delivered == 0:
             raise DeliveryError(f"{'; '.join(problems)}: nothing was delivered, it will be tried again")
         return Outcome(dump(ledgers), delivered, tuple(problems))
+
+    def _read_on(self, after: float, deadline: float) -> tuple[list[Occurrence], bool]:
+        """Return the occurrences later than `after`, ascending, batch after batch, and whether these are all.
+
+        One batch would not do: the overlap is read at every poll, and two runs within it evaluate more checks than a batch
+        holds. The poll would see the same batch for ever.
+        """
+        found: list[Occurrence] = []
+        while True:
+            batch = list(self.read(after, _BATCH))
+            if len(batch) < _BATCH:
+                return [*found, *batch], True
+            # what has the time of the last one may go on in the next batch
+            whole = [occurrence for occurrence in batch if occurrence.at < batch[-1].at] or batch
+            found.extend(whole)
+            after = whole[-1].at
+            if time.monotonic() > deadline:
+                return found, False
 
     def _tell(self, ledger: Ledger, occurrence: Occurrence, address: str, position: int, now: float) -> int:
         alert = ledger.next_alert(occurrence, _seconds(self.alerts.repeat_after))

@@ -120,8 +120,8 @@ class _Session:
             return {rule.name: self._result(rule, answers[rule.name]) for rule in rules}
 
     def _open(self) -> Any:
-        import sqlalchemy as sa  # noqa: PLC0415 - a third of a second, and only the audit needs it
-        from duckdb_sqlalchemy import ConnectionWrapper  # noqa: PLC0415 - the same
+        import sqlalchemy as sa
+        from duckdb_sqlalchemy import ConnectionWrapper
         from great_expectations.core.batch import Batch
         from great_expectations.core.batch_spec import SqlAlchemyDatasourceBatchSpec
         from great_expectations.execution_engine import SqlAlchemyExecutionEngine
@@ -239,7 +239,7 @@ class _Session:
         From the library's own condition: its `unexpected_index_query` loses bound values and row conditions, and its
         `unexpected_index_list` has no order and shows the checked value.
         """
-        import sqlalchemy as sa  # noqa: PLC0415 - a third of a second, and only the audit needs it
+        import sqlalchemy as sa
         from great_expectations.expectations.metrics.map_metric_provider.is_sqlalchemy_metric_selectable import (
             _is_sqlalchemy_metric_selectable,
         )

@@ -7,7 +7,7 @@ nothing is written twice.
 from collections.abc import Mapping, Sequence
 
 from milestones_dagster.quality.suites import Rule
-from milestones_dagster.warehouse.table import SCHEMAS, Relation, Table
+from milestones_dagster.warehouse.table import SCHEMAS, Column, Relation, Table
 
 _TITLES = {
     "raw": "Raw: what was delivered",
@@ -19,14 +19,14 @@ _INTRODUCTION = """# Data dictionary
 
 Every table of the warehouse, from the declarations in `milestones_dagster/sql`. Written by `make docs`; edit the `.sql` files.
 
-Times are UTC. A type without `NOT NULL` may be NULL; the meaning says when. The tables of `milestones` and `evidence` are in the serving
-copy as well. The tables of `operations` (files, days, publications, waivers) are bookkeeping and described in the
+Times are UTC. A type without `NOT NULL` may be NULL; the meaning says when. The tables of `milestones` and `evidence` are in the
+serving copy as well. The tables of `operations` (files, days, publications, waivers) are bookkeeping and described in the
 [handbook](handbook.md#the-operations-tables).
 
 Every table has these checks besides its own: columns, their order and types are as declared (`shape`); no two rows share the key
-(`keys_unique`); no key is NULL (`keys_present`); columns declared `NOT NULL` hold no NULL (`columns_present`). A table that reads a source
-also has `source_files` and `source_columns`. `raw_events` reports all its rules in three checks: `shape`, `keys` and `rows`. Checks block
-unless they are marked as a warning: rows that fail one are not published."""
+(`keys_unique`); no key is NULL (`keys_present`); columns declared `NOT NULL` hold no NULL (`columns_present`). A table that reads a
+source also has `source_files` and `source_columns`. `raw_events` reports all its rules in three checks: `shape`, `keys` and `rows`.
+Checks block unless they are marked as a warning: rows that fail one are not published."""
 
 
 def dictionary(tables: Mapping[str, Table], suites: Mapping[str, Sequence[Rule]]) -> str:
@@ -54,10 +54,7 @@ def _section(table: Table, tables: Mapping[str, Table], rules: Sequence[Rule]) -
         f"- Reads: {', '.join(_reading(table)) or 'nothing'}",
         f"- Read by: {', '.join(_link(name) for name in readers) or 'people'}",
     ]
-    columns = [
-        f"| `{column.name}` | {column.type}{'' if column.is_nullable else ' NOT NULL'} | {column.unit or ''} | {_cell(column.about)} |"
-        for column in table.columns
-    ]
+    columns = [_row(column) for column in table.columns]
     lines = [
         f"### {table.name}",
         "",
@@ -109,5 +106,6 @@ def _check(rule: Rule) -> str:
     return f"- `{rule.name}`{' (warning)' if rule.severity == 'warning' else ''}: {rule.title}{allowed}"
 
 
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+def _row(column: Column) -> str:
+    required = "" if column.is_nullable else " NOT NULL"
+    return f"| `{column.name}` | {column.type}{required} | {column.unit or ''} | {column.about.replace('|', chr(92) + '|')} |"

@@ -91,12 +91,13 @@ def read_headline(warehouse_path: Path) -> Headline:
 
 
 def _is_ranked(connection: duckdb.DuckDBPyConnection) -> bool:
-    return bool(
-        _one(
-            connection,
-            "SELECT count(*) FROM duckdb_tables() WHERE schema_name = 'evidence' AND table_name = 'feature_importance'",
-        )
-    )
+    """Whether a ranking is published that is of the same time and definitions as the milestones."""
+    versions = connection.execute(
+        """SELECT DISTINCT as_of, fingerprint FROM operations.publications
+           WHERE table_name IN ('feature_importance', 'customer_milestones')""",
+    ).fetchall()
+    made = _one(connection, "SELECT count(*) FROM operations.publications WHERE table_name = 'feature_importance'")
+    return bool(made) and len(versions) == 1
 
 
 def _auc(connection: duckdb.DuckDBPyConnection) -> tuple[float, float, float] | None:

@@ -1,7 +1,7 @@
 """The days of raw_events: which files touch which UTC day, which days must be made again, and their way through the gate.
 
-Put here everything between a file of events and its published day files. Keep out how a file is read (`source_mapping.py`) and the
-tables that are made from the days (`publish.py`).
+Put here everything between a file of events and its published day. Keep out how a file is read (`source_mapping.py`), how a day's
+rows lie on disk (`day_files.py`) and the tables that are made from the days (`publish.py`).
 
 A day is made from all the files that touch it. Its signature is the content of those files and what they are mapped by; late
 rows, a file that comes twice, a restated day and a load that was killed are all the same case: the signature differs from the
@@ -9,15 +9,13 @@ published one.
 """
 
 import json
-import re
-import shutil
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic
 
 from sqlglot import exp
 
@@ -25,60 +23,18 @@ from milestones_dagster.config.quality import QuarantineRule
 from milestones_dagster.config.relations import Relation
 from milestones_dagster.config.sources import EventSource
 from milestones_dagster.warehouse import operations
+from milestones_dagster.warehouse.day_files import DayFiles, nominal_day
 from milestones_dagster.warehouse.duckdb import DIALECT, Warehouse, empty_rows, staged
+from milestones_dagster.warehouse.gate import Audit, Result, refused_days
 from milestones_dagster.warehouse.operations import KnownFile
 from milestones_dagster.warehouse.source_files import FileRefused, describe_file, discover
 from milestones_dagster.warehouse.source_inspection import inspect
 from milestones_dagster.warehouse.source_mapping import rows_of
 from milestones_dagster.warehouse.source_schema import check_schema, remember_schema
 from milestones_dagster.warehouse.source_types import standard_types
-from milestones_dagster.warehouse.table import Table
 
 EMPTY_DAY = "empty"
 BATCH_ROWS = 2_000_000
-_DAY_IN_NAME = re.compile(r"(20\d{2})[-_]?(0[1-9]|1[0-2])[-_]?(0[1-9]|[12]\d|3[01])")
-_NO_DAY_FILE = "no-day.parquet"
-
-
-class JudgedRule(Protocol):
-    """What the gate reads of a rule: its name, its severity and the column by whose values it judges."""
-
-    @property
-    def name(self) -> str:
-        """Stable name."""
-
-    @property
-    def severity(self) -> str:
-        """`critical` blocks, `warning` does not."""
-
-    @property
-    def group_by(self) -> str | None:
-        """Column whose every value is judged by itself."""
-
-
-class Judged(Protocol):
-    """What the gate reads of one rule's result."""
-
-    @property
-    def rule(self) -> JudgedRule:
-        """The rule."""
-
-    @property
-    def passed(self) -> bool:
-        """Whether it holds."""
-
-    @property
-    def groups(self) -> Sequence[Mapping[str, Any]]:
-        """The failing groups of a rule that judges by group."""
-
-
-def blocks(result: Judged) -> bool:
-    """Whether a result refuses the rows."""
-    return not result.passed and result.rule.severity == "critical"
-
-
-Result = TypeVar("Result", bound=Judged)
-Audit = Callable[[Table, exp.Table], Sequence[Result]]
 
 
 @dataclass(frozen=True)
@@ -107,6 +63,11 @@ class DayPlan:
     new_columns: tuple[str, ...]
     watermarks: dict[str, datetime]
     rows_by_day: dict[date, int]
+
+    def lacks(self, day: date) -> bool:
+        """Whether the day is missing, refused or not published yet."""
+        named = {file.nominal_day for file in self.refused_files}
+        return day in self.missing or day in self.blocked or day in self.to_make or day in named
 
 
 @dataclass
@@ -146,7 +107,7 @@ class RawDays:
         self.quarantine = tuple(quarantine)
         self.run_id = run_id
         self.now = now
-        self.folder = warehouse.folder / "raw_events"
+        self.files = DayFiles(warehouse)
 
     # --- looking ---------------------------------------------------------------------------------------------------
 
@@ -308,7 +269,9 @@ class RawDays:
             if unreadable:
                 blocked[day] = f"{Path(unreadable[0][1]).name} touches this day and is refused"
             elif lost:
-                blocked[day] = f"{Path(lost[0][1]).name} touches this day and is gone; deliver it again"
+                blocked[day] = (
+                    f"{Path(lost[0][1]).name} touches this day and is gone; deliver it again, or withdraw it (`milestones withdraw`)"
+                )
             else:
                 to_make[day] = wanted
         return DayPlan(
@@ -369,7 +332,6 @@ class RawDays:
     ) -> DayOutcome[Result]:
         """Makes the days of `plan` (or `only` those), publishes the good ones, and says which were refused and why."""
         wanted = sorted(set(plan.to_make) if only is None else set(plan.to_make) & set(only))
-        self.folder.mkdir(parents=True, exist_ok=True)
         outcome: DayOutcome[Result] = DayOutcome()
         batches = _day_batches(wanted, plan.rows_by_day) or [[]]
         missing = list(plan.missing)
@@ -382,7 +344,7 @@ class RawDays:
             done += len(days)
             if progress is not None:
                 progress(done, len(wanted))
-        self.show()
+        self.files.show()
         return outcome
 
     def _make_batch(
@@ -412,21 +374,15 @@ class RawDays:
             self.warehouse.execute(exp.Create(this=staged(self.table), kind="TABLE", expression=of_days))
             results = audit(self.table, staged(self.table))
             outcome.results.append(results)
-            for day, names in _refused_days(results, days).items():
+            for day, names in refused_days(results, days).items():
                 outcome.refused[day] = names
             good = [day for day in days if day not in outcome.refused]
             # with no day left there is nothing to ask: a rule that could not be evaluated may have aborted the transaction
-            counts = self._write(good) if good else {}
+            counts = self.files.write(good) if good else {}
         finally:
             # nothing of the staged rows is kept: the day files are the table
             self.warehouse.connection.rollback()
-        for day in good:
-            written = next((self._unpublished / f"day={day}").glob("*.parquet"), None)
-            if written is not None:
-                written.replace(self.folder / f"{day}.parquet")
-            else:
-                (self.folder / f"{day}.parquet").unlink(missing_ok=True)
-        shutil.rmtree(self._unpublished, ignore_errors=True)
+        self.files.publish(good)
         operations.record_days(
             self.warehouse,
             [(day, plan.to_make[day], *counts.get(day, (0, 0))) for day in good],
@@ -434,39 +390,6 @@ class RawDays:
             self.now,
         )
         outcome.made |= {day: counts.get(day, (0, 0)) for day in good}
-
-    def _write(self, days: Sequence[date]) -> dict[date, tuple[int, int]]:
-        """Writes the days beside their place and returns the accepted and refused rows of every staged day."""
-        counted = exp.select(
-            "day", exp.Count(this=exp.Star()), exp.Count(this=exp.column("refusal_reason"))
-        ).from_(staged(self.table)).group_by("day")  # fmt: skip
-        counts = {day: (total - refused, refused) for day, total, refused in self.warehouse.rows(counted)}
-        written = [day for day in days if day in counts]
-        shutil.rmtree(self._unpublished, ignore_errors=True)
-        if written:
-            self._write_days(written)
-        return counts
-
-    def _write_days(self, days: Sequence[date]) -> None:
-        wanted = [exp.cast(exp.Literal.string(day.isoformat()), "DATE") for day in days]
-        rows = (
-            exp.select(*(exp.column(column.name) for column in self.table.columns))
-            .from_(staged(self.table))
-            .where(exp.column("day").isin(*wanted))
-            .order_by(*(exp.column(name) for name in self.table.order))
-        )
-        threads = self.warehouse.scalar("SELECT current_setting('threads')")
-        # one thread writes one file per day, in order
-        self.warehouse.execute("SET threads = 1")
-        try:
-            relation = self.warehouse.connection.sql(rows.sql(dialect=DIALECT))
-            relation.write_parquet(str(self._unpublished), compression="zstd", partition_by=["day"], write_partition_columns=True)
-        finally:
-            self.warehouse.execute("SET threads = ?", [threads])
-
-    @property
-    def _unpublished(self) -> Path:
-        return self.folder / ".unpublished"
 
     def _files_of(self, days: Sequence[date]) -> list[KnownFile]:
         wanted = set(days)
@@ -511,61 +434,6 @@ class RawDays:
         columns: list[exp.Expr] = [exp.column(column.name) for column in self.table.columns if column.name != "refusal_reason"]
         reason = exp.func("coalesce", exp.column("refusal_reason"), company)
         return exp.select(*columns, exp.alias_(reason, "refusal_reason")).from_(select.subquery("ruled"))
-
-    # --- reading ---------------------------------------------------------------------------------------------------
-
-    def show(self) -> None:
-        """Makes the two views of the day files: accepted rows as `raw.raw_events`, refused ones as `operations.quarantine`."""
-        show_days(self.warehouse)
-
-
-def show_days(warehouse: Warehouse) -> None:
-    """Makes the views `raw.raw_events` and `operations.quarantine` over the published day files."""
-    folder = warehouse.folder / "raw_events"
-    folder.mkdir(parents=True, exist_ok=True)
-    table = warehouse.tables["raw_events"]
-    placeholder = folder / _NO_DAY_FILE
-    if not placeholder.exists():
-        nothing = empty_rows({column.name: column.type for column in table.columns})
-        warehouse.connection.sql(nothing.sql(dialect=DIALECT)).write_parquet(str(placeholder))
-    everything = exp.func("read_parquet", exp.Literal.string(str(folder / "*.parquet")))
-    is_refused = exp.column("refusal_reason").is_(exp.null())
-    for name, condition in (("raw.raw_events", is_refused), ("operations.quarantine", is_refused.not_())):
-        select = exp.select("*").from_(everything.copy()).where(condition)
-        warehouse.execute(exp.Create(this=exp.to_table(name), kind="VIEW", replace=True, expression=select))
-
-
-def accepted_rows(warehouse: Warehouse, days: Sequence[date]) -> exp.Query:
-    """A query of the accepted rows of the given published days."""
-    folder = warehouse.folder / "raw_events"
-    paths = [folder / f"{day}.parquet" for day in days]
-    present = [path for path in paths if path.exists()] or [folder / _NO_DAY_FILE]
-    files = exp.Array(expressions=[exp.Literal.string(str(path)) for path in present])
-    reader = exp.func("read_parquet", files)
-    return exp.select("*").from_(reader).where(exp.column("refusal_reason").is_(exp.null()))
-
-
-def nominal_day(path: Path) -> date | None:
-    """The day that a file's name tells, None when it tells none."""
-    match = _DAY_IN_NAME.search(path.name)
-    try:
-        return date(*(int(part) for part in match.groups())) if match else None
-    except ValueError:
-        return None
-
-
-def _refused_days(results: Sequence[Judged], days: Sequence[date]) -> dict[date, list[str]]:
-    refused: dict[date, list[str]] = defaultdict(list)
-    for result in results:
-        if not blocks(result):
-            continue
-        # a rule that judges nothing by day, or could not be evaluated, refuses the whole batch
-        by_day = result.rule.group_by == "day" and result.groups
-        failing = {str(group["day"])[:10] for group in result.groups} if by_day else {str(day) for day in days}
-        for day in days:
-            if str(day) in failing:
-                refused[day].append(result.rule.name)
-    return refused
 
 
 def _batched(files: Sequence[KnownFile], rows: int) -> list[list[KnownFile]]:

@@ -141,6 +141,15 @@ def forget_moved(warehouse: Warehouse, source: str, gone: Iterable[tuple[str, st
     return moved
 
 
+def withdraw_file(warehouse: Warehouse, path: str) -> int:
+    """Forgets a file that is gone for good, so that its days are made without it; returns how many records it had."""
+    found = warehouse.rows("SELECT source FROM operations.source_files WHERE file = ?", [path])
+    with warehouse.transaction():
+        warehouse.execute("DELETE FROM operations.source_file_days WHERE file = ?", [path])
+        warehouse.execute("DELETE FROM operations.source_files WHERE file = ?", [path])
+    return len(found)
+
+
 def published_days(warehouse: Warehouse) -> dict[date, str]:
     """Signature of every published day of raw_events."""
     return dict(warehouse.rows("SELECT day, signature FROM operations.days ORDER BY day"))

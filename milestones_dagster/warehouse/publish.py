@@ -15,8 +15,10 @@ from sqlglot import exp
 
 from milestones_dagster.config.relations import Relation
 from milestones_dagster.warehouse import operations
-from milestones_dagster.warehouse.days import BATCH_ROWS, Audit, Result, accepted_rows, blocks
+from milestones_dagster.warehouse.day_files import accepted_rows
+from milestones_dagster.warehouse.days import BATCH_ROWS
 from milestones_dagster.warehouse.duckdb import Warehouse, empty_rows, pivoted, published, staged
+from milestones_dagster.warehouse.gate import Audit, Result, blocks
 from milestones_dagster.warehouse.operations import Publication
 from milestones_dagster.warehouse.table import Table
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 Compute = Callable[["pd.DataFrame", Mapping[str, "pd.DataFrame"]], "pd.DataFrame"]
 _COMPUTED = "computed_frame"
+NEVER_MADE = "never made"
 
 
 @dataclass(frozen=True)
@@ -87,14 +90,14 @@ def behind(warehouse: Warehouse, table: Table, inputs: Inputs) -> Behind:
         signature = _digest(f"{day}:{value}" for day, value in sorted(wanted.items()))
         is_rebuild = before is None or not set(held) - set(days)
         if before is None:
-            return Behind("never made", signature, days, is_rebuild=True)
+            return Behind(NEVER_MADE, signature, days, is_rebuild=True)
         return Behind(f"{len(days)} day(s) differ" if days else None, signature, days, is_rebuild)
     publications = operations.publications(warehouse)
     upstream = [f"{name}:{publications[name].signature}" for name in table.dependencies if name in publications]
     days_signature = _digest(operations.published_days(warehouse).values()) if "raw_events" in table.dependencies else ""
     signature = _digest([own, inputs.source_signature, days_signature, *upstream])
     if before is None:
-        reason = "never made"
+        reason = NEVER_MADE
     elif before.signature == signature:
         reason = None
     elif before.code_hash != table.code_hash:

@@ -16,6 +16,7 @@ A file is a YAML header in a block comment, then one `SELECT` in the house diale
     SELECT ...
 """
 
+import ast
 import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -43,6 +44,7 @@ _COLUMN = re.compile(
     r"\A(?P<type>[A-Z][A-Z0-9_]*(?:\[\])?)(?P<required> NOT NULL)?(?: \[(?P<unit>[^\]]+)\])? -- (?P<about>.+)\Z",
     re.DOTALL,
 )
+_EVIDENCE = "milestones_dagster.evidence."
 _KNOWN_HEADER_KEYS = {"about", "grain", "key", "columns", "by", "keeps", "then", "also", "pivot", "order"}
 
 
@@ -142,7 +144,8 @@ class Table:
         digest = sha256(self.select.sql(dialect="duckdb", comments=False).encode())
         if self.then is not None:
             module = SQL_ROOT.parent.joinpath(*self.then.split(".")[:-1]).with_suffix(".py")
-            digest.update(module.read_bytes())
+            for part in _with_imports(module):
+                digest.update(part.read_bytes())
         return digest.hexdigest()[:16]
 
 
@@ -181,6 +184,20 @@ def _above(name: str, tables: Mapping[str, Table]) -> set[str]:
             found.add(above)
             waiting.extend(tables[above].dependencies)
     return found
+
+
+def _with_imports(module: Path) -> list[Path]:
+    """A module of evidence and the modules of evidence that it imports, directly or through others, by path."""
+    found: set[Path] = set()
+    waiting = [module]
+    while waiting:
+        path = waiting.pop()
+        if path in found:
+            continue
+        found.add(path)
+        names = [node.module for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.ImportFrom)]
+        waiting += [path.with_name(f"{name.rpartition('.')[2]}.py") for name in names if name and name.startswith(_EVIDENCE)]
+    return sorted(found)
 
 
 def relation_of(node: exp.Table) -> Relation | None:
@@ -284,9 +301,8 @@ def _checked(
         if relation.name == table.name and not table.keeps:
             raise TableError(f"{table.path}: the table reads itself; say `keeps: true` in its header")
     else:
-        known = {"config": (relation.name,) if config_relations is None else config_relations, "run": RUN_RELATIONS, "source": SOURCES}[
-            relation.kind
-        ]
+        of_config = (relation.name,) if config_relations is None else config_relations
+        known = {"config": of_config, "run": RUN_RELATIONS, "source": SOURCES}[relation.kind]
     if relation.name not in set(known):
         raise TableError(f"{table.path}: relation {node.sql()} is unknown; {_closest(relation.name, known)}")
     return relation

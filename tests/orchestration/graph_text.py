@@ -38,12 +38,13 @@ def graph_text(definitions: dg.Definitions) -> str:
 def main() -> None:
     """Renews the snapshot."""
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-    from scenario import SMALLEST
+    from scenario import World
 
     from milestones_dagster.definitions import build_defs
 
     with tempfile.TemporaryDirectory() as folder:
-        SNAPSHOT.write_text(graph_text(build_defs(SMALLEST.write(Path(folder)))), encoding="utf-8")
+        config = World(events=[], last_day="2025-01-05").write(Path(folder))
+        SNAPSHOT.write_text(graph_text(build_defs(config)), encoding="utf-8")
 
 
 if __name__ == "__main__":

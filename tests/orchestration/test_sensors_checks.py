@@ -235,6 +235,29 @@ def test_checks_of_other_code_locations_are_not_told(instance, receiver):
     assert company.poll() == "nothing new to tell"
 
 
+def test_many_evaluations_within_minutes_hide_no_later_failure(receiver):
+    names = [f"rule_{number}" for number in range(110)]
+    failing: set[str] = set()
+
+    @dg.asset(check_specs=[dg.AssetCheckSpec(name, asset="accounts") for name in names])
+    def accounts():
+        yield dg.MaterializeResult(
+            check_results=[dg.AssetCheckResult(check_name=name, passed=name not in failing) for name in names]
+        )
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        company = Company(instance, [receiver.address], assets=[accounts])
+        # 2 × 110 evaluations, more than one batch of 200, all inside the overlap that every poll reads again
+        company.run()
+        company.run()
+        company.poll()
+        failing.add("rule_7")
+        company.run()
+        company.poll()
+        company.poll()
+    assert receiver.titles == ["Helpdesk: accounts: failed check rule_7"]
+
+
 def test_the_log_is_an_address(instance, capfd):
     company = Company(instance, ["log"])
     company.plan.failing = {"rows": REFUSED, "late": LATE}

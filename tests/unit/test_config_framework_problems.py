@@ -6,6 +6,21 @@ import pytest
 from test_config_world import FRAMEWORK, changed, messages, write
 
 FRAMEWORK_CASES = {
+    "nothing_required": (
+        """      events: [note_saved]
+    - name: second_author
+      title: A second author
+      events: [note_saved]
+""",
+        """      events: [note_saved]
+      required: false
+    - name: second_author
+      title: A second author
+      events: [note_saved]
+      required: false
+""",
+        "framework.yaml:5 setup.steps: found only steps with required: false, expected at least one step that setup requires",
+    ),
     "unknown_key": (
         "activation: {title",
         "activation: {tittle: x, title",

@@ -59,7 +59,9 @@ def test_header_gives_shape_keys_and_one_rule_per_not_null_column():
     assert {rule.severity for rule in rules} == {"critical"}
     assert {rule.bound for rule in rules} == {0.0}
     assert {rule.origin for rule in rules} == {"header"}
-    assert all(rule.check == rule.name and rule.title and rule.recovery for rule in rules)
+    # all columns that may not be NULL are told by one check
+    assert [rule.check for rule in rules] == ["shape", "keys_unique", "keys_present", "columns_present"]
+    assert all(rule.title and rule.recovery for rule in rules)
     assert rules[0].kwargs["columns"] == [(column.name, column.type) for column in COLUMNS]
 
 

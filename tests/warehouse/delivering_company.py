@@ -5,7 +5,7 @@ Put here what the tests of days, gate and serving copy share. Keep out what a te
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
 from hashlib import sha256
@@ -15,10 +15,14 @@ from typing import Any
 import duckdb
 from scenario import EVENT_TYPES, World, event, subscription, write_parquet
 
+from milestones_dagster.config.company import CompanyConfig
 from milestones_dagster.config.loader import load_config
+from milestones_dagster.config.relations import relations
 from milestones_dagster.orchestration.session import Declared, RawPublishing, Session
 from milestones_dagster.quality.results import RuleResult
+from milestones_dagster.quality.suites import Rule
 from milestones_dagster.warehouse.days import DayOutcome, DayPlan
+from milestones_dagster.warehouse.table import Table
 
 COLUMNS = {name: name for name in EVENT_TYPES.names}
 
@@ -78,21 +82,33 @@ class Company:
 
 
 def declared_of(config: Path) -> Declared:
-    """What a config folder declares; read once for every content of its files, since parsing all tables takes a while."""
-    files = sorted(path for path in config.rglob("*.yaml"))
-    return _declared(config, tuple((path, path.read_text(encoding="utf-8")) for path in files))
+    """What a config folder declares; the tables and suites are read once for the same framework and rules."""
+    loaded = load_config(config)
+    files = [config / "framework.yaml", *sorted((config / "quality").glob("*.yaml"))]
+    tables, suites = _tables(tuple(path.read_text(encoding="utf-8") for path in files), _Held(loaded))
+    return Declared(loaded, tables, suites, relations(loaded))
+
+
+@dataclass(frozen=True)
+class _Held:
+    """A config that takes no part in the comparison of arguments: the texts that it was read from do."""
+
+    config: CompanyConfig = field(compare=False)
 
 
 @cache
-def _declared(config: Path, files: tuple[tuple[Path, str], ...]) -> Declared:
-    return Declared.of(load_config(config))
+def _tables(_texts: tuple[str, ...], held: _Held) -> tuple[Mapping[str, Table], Mapping[str, tuple[Rule, ...]]]:
+    declared = Declared.of(held.config)
+    return declared.tables, declared.suites
 
 
 def company(folder: Path, *, feed: Mapping[str, Any] | None = None, **world: Any) -> Company:
     """A company without deliveries yet; `feed` overrides keys of its event source, `world` fields of the scenario's World."""
     source = {"name": "product", "path": str(folder / "daily"), "columns": COLUMNS, **(feed or {})}
     sources = {"events": [source], **world.pop("sources", {})}
-    written = World(events=[], last_day="2025-01-01", sources=sources, **{"subscriptions": [subscription("a", "2025-01-01")], **world})
+    written = World(
+        events=[], last_day="2025-01-01", sources=sources, **{"subscriptions": [subscription("a", "2025-01-01")], **world}
+    )
     config = written.write(folder)
     (folder / "daily").mkdir()
     return Company(config, folder / "daily")

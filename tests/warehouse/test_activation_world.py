@@ -115,5 +115,9 @@ def test_each_account_with_a_tenure_is_there_once(world: Made) -> None:
 
 def test_the_window_and_the_cohort_stand_beside_the_count(world: Made) -> None:
     row = world.row("activation_cohort", account_id="clamped")
-    assert (row["tenure_start"], row["window_ends_at"], str(row["cohort_month"])) == (at("2024-11-30"), at("2025-02-28"), "2024-11-01")
+    assert (row["tenure_start"], row["window_ends_at"], str(row["cohort_month"])) == (
+        at("2024-11-30"),
+        at("2025-02-28"),
+        "2024-11-01",
+    )
     assert (row["plan"], row["size_stratum"], row["tenure_basis"]) == ("basic", "1-4", "subscription")

@@ -1,7 +1,7 @@
 """The maturity milestone: level by category over the trailing 90 days that end with the month, and the number of mature categories.
 
-Put here levels, the window's edges and settings. Keep out the stage (`test_stage_world.py`). Subscriptions run from 2024-10-01. March
-closes at 2025-04-01: day -90 is 2025-01-01 (31 + 28 + 31 days), day -91 is 2024-12-31. The as-of time is 2025-04-16.
+Put here levels, the window's edges and settings. Keep out the stage (`test_stage_world.py`). Subscriptions run from 2024-10-01.
+March closes at 2025-04-01: day -90 is 2025-01-01 (31 + 28 + 31 days), day -91 is 2024-12-31. The as-of time is 2025-04-16.
 """
 
 from collections.abc import Iterator
@@ -127,7 +127,9 @@ def test_level_of_a_category_when_march_closed(
 @pytest.mark.parametrize(("account", "number"), [("mature", 2), ("on", 1), ("basic", 0), ("idle", 0)])
 def test_mature_categories_are_counted_beside_every_category(world: Made, account: str, number: int) -> None:
     rows = world.rows("maturity_categories", account_id=account, month="2025-03-01")
-    assert [(row["category"], row["mature_categories"]) for row in rows] == [(name, number) for name in ("channels", "promise", "reporting")]
+    assert [(row["category"], row["mature_categories"]) for row in rows] == [
+        (name, number) for name in ("channels", "promise", "reporting")
+    ]
 
 
 @pytest.mark.parametrize(

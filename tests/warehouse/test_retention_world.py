@@ -1,8 +1,8 @@
 """Outcomes after a date D: retained, left, win-back, locked, dormant, expanded, and what is not known yet.
 
-Put here every edge of an outcome. Keep out rates over accounts (`test_summary_world.py`) and zones (`test_time_zone_world.py`). Unless a case says
-otherwise accounts pay from 2024-12-10, D = 2025-03-01, D + H = 2025-06-01, and the as-of time is 2025-06-08: D + H + 7 d, the first instant
-at which the outcome can be known.
+Put here every edge of an outcome. Keep out rates over accounts (`test_summary_world.py`) and zones (`test_time_zone_world.py`).
+Unless a case says otherwise accounts pay from 2024-12-10, D = 2025-03-01, D + H = 2025-06-01, and the as-of time is 2025-06-08:
+D + H + 7 d, the first instant at which the outcome can be known.
 """
 
 from collections.abc import Iterator, Sequence
@@ -90,9 +90,9 @@ SUBSCRIPTIONS: Sequence[dict[str, Any]] = [
     *spells("mrr-at-end", END, None, mrr=200.0),
     *spells("mrr-after-end", START, "2025-06-01 00:00:01"),
     *spells("mrr-after-end", "2025-06-01 00:00:01", None, mrr=200.0),
-    # 49.90 + 10 % = 54.89, in cents that no binary number holds
-    *spells("mrr-cents", START, "2025-04-01", mrr=49.90),
-    *spells("mrr-cents", "2025-04-01", None, mrr=54.89),
+    # 29 + 10 % = 31.90, in cents that no binary number holds
+    *spells("mrr-cents", START, "2025-04-01", mrr=29.0),
+    *spells("mrr-cents", "2025-04-01", None, mrr=31.9),
     *spells("seats-11", START, "2025-04-01", seats=10.0),
     *spells("seats-11", "2025-04-01", None, seats=11.0),
     *spells("less", START, "2025-04-01", seats=10.0),
@@ -101,6 +101,12 @@ SUBSCRIPTIONS: Sequence[dict[str, Any]] = [
     *spells("second-one", "2025-04-01", None, mrr=10.0, seats=1.0, subscription_id="second"),
     *spells("zero-seats", START, None, plan="free", seats=0.0),
     *spells("unknown-seats", START, None, plan="free", seats=None),
+    # a short gap at D, or at D + H: what was paid last holds on through it
+    *spells("bridged-at-date", START, "2025-02-26", "2025-03-04", "2025-04-01"),
+    *spells("bridged-at-date", "2025-04-01", None, mrr=120.0),
+    *spells("bridged-at-end", START, "2025-04-01"),
+    *spells("bridged-at-end", "2025-04-01", "2025-05-30", mrr=120.0, seats=3.0),
+    *spells("bridged-at-end", "2025-06-04", None, mrr=500.0),
     *spells("left-then-more", START, "2025-04-01"),
     *spells("left-then-more", "2025-05-01", None, mrr=500.0, seats=50.0),
 ]
@@ -181,7 +187,12 @@ def test_a_date_is_known_when_its_window_and_the_longest_gap_lie_before_the_as_o
 
 def test_a_date_one_day_later_is_censored_even_for_who_has_left(world: Made) -> None:
     row = outcome(world, "starts-a-day-later", "2025-03-02", "start")
-    assert (row["outcome_to"], row["known_at"], row["is_known"], row["is_evidence"]) == (at("2025-06-02"), at("2025-06-09"), False, False)
+    assert (row["outcome_to"], row["known_at"], row["is_known"], row["is_evidence"]) == (
+        at("2025-06-02"),
+        at("2025-06-09"),
+        False,
+        False,
+    )
     hidden = ("retained", "left_at", "returned_at", "mrr_at_end", "is_expanded_mrr", "is_expanded_seats")
     assert [row[name] for name in hidden] == [None] * len(hidden)
 
@@ -247,6 +258,8 @@ def test_dormant_is_paying_for_30_days_without_a_core_event_in_them(world: Made,
         ("less", False, False),
         # 100 + 10 and 2 + 1
         ("second-one", True, True),
+        ("bridged-at-date", True, False),
+        ("bridged-at-end", True, True),
         ("zero-seats", False, None),
         ("unknown-seats", False, None),
         # left is not expanded, also who came back with more
@@ -263,9 +276,19 @@ def test_expanded_is_110_percent_of_what_it_was_and_null_where_that_is_nothing(
 
 @pytest.mark.parametrize(
     ("account", "at_start", "at_end"),
-    [("stays", 100.0, 100.0), ("mrr-110", 100.0, 110.0), ("second-one", 100.0, 110.0), ("less", 100.0, 50.0), ("left-then-more", 100.0, 0.0)],
+    [
+        ("stays", 100.0, 100.0),
+        ("mrr-110", 100.0, 110.0),
+        ("second-one", 100.0, 110.0),
+        ("less", 100.0, 50.0),
+        ("bridged-at-date", 100.0, 120.0),
+        ("bridged-at-end", 100.0, 120.0),
+        ("left-then-more", 100.0, 0.0),
+    ],
 )
-def test_revenue_at_the_end_is_0_after_leaving_also_for_who_is_back(world: Made, account: str, at_start: float, at_end: float) -> None:
+def test_revenue_at_the_end_is_0_after_leaving_also_for_who_is_back(
+    world: Made, account: str, at_start: float, at_end: float
+) -> None:
     row = outcome(world, account)
     assert (row["mrr_at_start"], row["mrr_at_end"]) == (at_start, at_end)
 
@@ -354,20 +377,29 @@ def test_by_activity_an_account_is_retained_with_a_core_event_in_the_window_afte
         "later-cohort": False,
     }
     # nobody is seen to pay, to be locked or to expand
-    assert {(row["is_locked"], row["is_dormant"], row["is_expanded_mrr"], row["mrr_at_end"]) for row in rows.values()} == {(False, None, None, None)}
+    assert {(row["is_locked"], row["is_dormant"], row["is_expanded_mrr"], row["mrr_at_end"]) for row in rows.values()} == {
+        (False, None, None, None)
+    }
     # one event: before-start, before-end, at-end, nothing, just-known, later-cohort; two: at-start
     assert bands == [("1", 6, 1), ("2+", 1, 1)]
 
 
 def test_by_activity_with_a_horizon_the_window_follows_each_date(tmp_path_factory: pytest.TempPathFactory) -> None:
     # started on 10 January: landmark 10 April, outcome in [10 April, 10 July)
-    times = {"at-landmark": "2025-04-10", "before-landmark": "2025-04-09 23:59:59", "before-end": "2025-07-09 23:59:59", "at-end": "2025-07-10"}
+    times = {
+        "at-landmark": "2025-04-10",
+        "before-landmark": "2025-04-09 23:59:59",
+        "before-end": "2025-07-09 23:59:59",
+        "at-end": "2025-07-10",
+    }
     happened = [event(account, "resolved", time) for account, time in times.items()]
     happened += [event(account, "chat", "2025-01-10") for account in times]
     framework = merged(UNBILLED, {"outcomes": {"retention": {"horizon": "3 months"}}})
     made_world = World(happened, last_day="2025-07-31", subscriptions=None, framework=framework)
     with made_up_to(made_world, tmp_path_factory.mktemp("horizon"), "retention_outcomes", as_of="2025-07-10") as made:
-        found = {row["account_id"]: (row["outcome_to"], row["retained"]) for row in made.rows("retention_outcomes", kind="landmark")}
+        found = {
+            row["account_id"]: (row["outcome_to"], row["retained"]) for row in made.rows("retention_outcomes", kind="landmark")
+        }
         months = [row["observed_at"] for row in made.rows("retention_outcomes", kind="month", account_id="before-landmark")]
     assert found == {
         "at-landmark": (at("2025-07-10"), True),

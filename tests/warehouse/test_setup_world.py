@@ -10,15 +10,42 @@ from typing import Any
 import pytest
 from scenario import Made, World, at, event, made_up_to, subscription
 
-STEPS = [
+STEPS: list[dict[str, Any]] = [
     {"name": "install", "title": "Install", "events": ["installed", "installed_by_hand"]},
     {"name": "team", "title": "Second teammate", "events": ["joined"], "distinct": "users", "minimum_distinct": 2},
     {"name": "rules", "title": "Two rules", "events": ["rule_made"], "minimum_count": 2, "required": False},
-    {"name": "projects", "title": "Second project", "events": ["commit"], "distinct": "project", "minimum_distinct": 2, "required": False},
-    {"name": "busy", "title": "Three by two", "events": ["note"], "minimum_count": 3, "distinct": "users", "minimum_distinct": 2, "required": False},
-    {"name": "channel", "title": "Chat or mail", "events": ["connected"], "where": {"channel": ["chat", "mail"]}, "required": False},
-    {"name": "live_chat", "title": "Live chat on two pages", "events": ["connected"], "where": {"channel": "chat", "pages": 2, "is_live": True}, "required": False},
-]  # fmt: skip
+    {
+        "name": "projects",
+        "title": "Second project",
+        "events": ["commit"],
+        "distinct": "project",
+        "minimum_distinct": 2,
+        "required": False,
+    },
+    {
+        "name": "busy",
+        "title": "Three notes by two people",
+        "events": ["note"],
+        "minimum_count": 3,
+        "distinct": "users",
+        "minimum_distinct": 2,
+        "required": False,
+    },
+    {
+        "name": "channel",
+        "title": "Chat or mail",
+        "events": ["connected"],
+        "where": {"channel": ["chat", "mail"]},
+        "required": False,
+    },
+    {
+        "name": "live_chat",
+        "title": "Live chat on two pages",
+        "events": ["connected"],
+        "where": {"channel": "chat", "pages": 2, "is_live": True},
+        "required": False,
+    },
+]
 EVENTS = [
     # distinct users: u1 twice is one user, an event without a user is none, u2 is the second
     event("users", "joined", "2025-01-11", user="u1"),
@@ -176,8 +203,14 @@ def test_every_account_has_every_step_in_the_order_of_the_config(world: Made) ->
 
 
 def test_a_window_that_ends_at_the_as_of_time_has_elapsed_and_one_second_later_has_not(world: Made) -> None:
-    assert (step(world, "counts", "install")["window_ends_at"], step(world, "counts", "install")["is_elapsed"]) == (at("2025-04-10"), True)
-    assert (step(world, "open", "install")["window_ends_at"], step(world, "open", "install")["is_elapsed"]) == (at("2025-04-10 00:00:01"), False)
+    assert (step(world, "counts", "install")["window_ends_at"], step(world, "counts", "install")["is_elapsed"]) == (
+        at("2025-04-10"),
+        True,
+    )
+    assert (step(world, "open", "install")["window_ends_at"], step(world, "open", "install")["is_elapsed"]) == (
+        at("2025-04-10 00:00:01"),
+        False,
+    )
 
 
 def test_setup_after_its_window_is_complete_all_the_same_and_shows_its_days(world: Made) -> None:

@@ -1,8 +1,8 @@
 """The stage of a month: the highest k such that milestones 1 to k all hold at its end, in whatever order they came.
 
-Put here how milestones combine and what leaving does. Keep out how each is reached (its own world). Accounts pay for 1 seat from 2025-01-01:
-one resolved conversation in a month is the usage threshold. Activation takes 2 events, maturity one day of reports within 90 days. The as-of
-time is 2025-06-16.
+Put here how milestones combine and what leaving does. Keep out how each is reached (its own world). Accounts pay for 1 seat from
+2025-01-01: one resolved conversation in a month is the usage threshold. Activation takes 2 events, maturity one day of reports
+within 90 days. The as-of time is 2025-06-16.
 """
 
 from collections.abc import Iterator
@@ -104,7 +104,14 @@ def stages(world: Made, account: str) -> dict[int, tuple[str, str, bool]]:
 
 def test_one_row_per_account_and_month_since_its_tenure_began(world: Made) -> None:
     rows = world.rows("customer_milestones", account_id="climbs")
-    assert [(row["month"].month, row["is_whole"]) for row in rows] == [(1, True), (2, True), (3, True), (4, True), (5, True), (6, False)]
+    assert [(row["month"].month, row["is_whole"]) for row in rows] == [
+        (1, True),
+        (2, True),
+        (3, True),
+        (4, True),
+        (5, True),
+        (6, False),
+    ]
 
 
 def test_milestones_1_to_k_all_hold(world: Made) -> None:

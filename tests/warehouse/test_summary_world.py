@@ -149,8 +149,21 @@ def test_the_running_month_is_marked(tmp_path_factory: pytest.TempPathFactory) -
     assert found == (2, 3, 1)
 
 
-BAND_EVENTS = {"none": 0, "none-left": 0, "one": 1, "two-left": 2, "two-left-at-once": 2, "three": 3, "five-left-later": 5, "three-bridged": 3,
-               "five-gone": 5, "five-gone-at-landmark": 5, "five-in-long-gap": 5, "five-locked": 5, "five-censored": 5}  # fmt: skip
+BAND_EVENTS = {
+    "none": 0,
+    "none-left": 0,
+    "one": 1,
+    "two-left": 2,
+    "two-left-at-once": 2,
+    "three": 3,
+    "three-bridged": 3,
+    "five-left-later": 5,
+    "five-gone": 5,
+    "five-gone-at-landmark": 5,
+    "five-in-long-gap": 5,
+    "five-locked": 5,
+    "five-censored": 5,
+}
 
 
 def test_retention_by_activation_bands_who_pays_at_the_landmark_and_whose_outcome_is_known(
@@ -182,7 +195,9 @@ def test_retention_by_activation_bands_who_pays_at_the_landmark_and_whose_outcom
     happened += [event("none", "started", "2024-05-31"), event("none", "started", "2024-09-01")]
     made_world = World(happened, last_day="2024-12-31", subscriptions=rows)
     with made_up_to(made_world, tmp_path_factory.mktemp("bands"), "retention_by_activation", as_of="2024-12-08") as made:
-        found = [(row["band"], row["accounts"], row["retained"], row["retained_share"]) for row in made.rows("retention_by_activation")]
+        found = [
+            (row["band"], row["accounts"], row["retained"], row["retained_share"]) for row in made.rows("retention_by_activation")
+        ]
     assert found == [
         # none, none-left
         ("0", 2, 1, 1 / 2),

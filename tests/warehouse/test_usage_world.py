@@ -1,8 +1,8 @@
 """The usage milestone: resolved conversations per seat and month, by what was known then and what is known now.
 
-Put here what is counted in which month and for whom, what a seat weighs, and what makes a ratio NULL or partial. Keep out the stage that reads
-it (`test_stage_world.py`) and zones (`test_time_zone_world.py`). Subscriptions run from 2024-12-01 with 2 seats, and the as-of time is
-2025-04-16, unless a case says otherwise.
+Put here what is counted in which month and for whom, what a seat weighs, and what makes a ratio NULL or partial. Keep out the
+stage that reads it (`test_stage_world.py`) and zones (`test_time_zone_world.py`). Subscriptions run from 2024-12-01 with 2 seats,
+and the as-of time is 2025-04-16, unless a case says otherwise.
 """
 
 from collections.abc import Iterator
@@ -95,6 +95,7 @@ EVENTS = [
     resolved(None, "contact 6", "2025-02-10", "user-late"),
     *several("seats-up", 7, "2025-01-10"),
     *several("overlapping", 9, "2025-01-10"),
+    *several("handed-over", 7, "2025-01-10"),
     *several("no-seats", 3, "2025-01-10"),
     *several("zero-seats", 3, "2025-01-10"),
     *several("free-beside-paid", 4, "2025-01-10"),
@@ -115,6 +116,9 @@ SUBSCRIPTIONS = [
     # a second subscription with 3 seats beside the first from 11 January on
     subscription("overlapping", "2024-12-01"),
     subscription("overlapping", "2025-01-11", seats=3.0, subscription_id="second"),
+    # the first ends on 20 January, 9 days after the second began
+    subscription("handed-over", "2024-12-01", "2025-01-20"),
+    subscription("handed-over", "2025-01-11", seats=3.0, subscription_id="second"),
     subscription("no-seats", "2024-12-01", plan="free", seats=None),
     subscription("zero-seats", "2024-12-01", plan="free", seats=0.0),
     subscription("free-beside-paid", "2024-12-01"),
@@ -239,6 +243,8 @@ def test_a_conversation_counts_once_for_the_account_on_its_event_else_of_its_ear
         # 2 x 31 d + 3 x 21 d = 125 seat days; 9 x 31 / 125
         ("overlapping", JANUARY, 125 / 31, 9 * 31 / 125, True, None),
         ("overlapping", FEBRUARY, 5, 0, False, None),
+        # 2 x 19 d + 3 x 21 d = 101 seat days, paid from start to end; 7 x 31 / 101
+        ("handed-over", JANUARY, 101 / 31, 7 * 31 / 101, True, None),
         ("no-seats", JANUARY, None, None, False, "no_seats"),
         ("zero-seats", JANUARY, 0, None, False, "no_seats"),
         ("free-beside-paid", JANUARY, 2, 4 / 2, True, None),
@@ -305,17 +311,19 @@ def test_without_an_entity_every_event_counts_and_seats_may_be_the_active_users_
 ) -> None:
     made_world = World(
         [
-            *[event("whole", "resolved", f"2025-01-10 0{hour}:00", f"u{hour % 2}") for hour in range(6)],
+            *[event("whole", "resolved", f"2025-01-10 0{hour}:00", f"u{hour % 2}", kind="real") for hour in range(6)],
+            event("whole", "resolved", "2025-01-10", "u1", kind="draft"),
+            event("whole", "resolved", "2025-01-10", "u1"),
             event("whole", "chat", "2025-01-11", "u3"),
             event("whole", "chat", "2025-01-11", None),  # nobody's seat
             event("whole", "reopened", "2025-01-12", "u1"),
-            event("late", "resolved", "2025-01-20", "u1"),
-            event("late", "resolved", "2025-01-20", "u1"),
+            event("late", "resolved", "2025-01-20", "u1", kind="real"),
+            event("late", "resolved", "2025-01-20", "u1", kind="real"),
         ],
         last_day="2025-02-28",
         subscriptions=None,
         accounts=[{"account_id": "whole", "created_at": at("2025-01-01")}, {"account_id": "late", "created_at": at("2025-01-17")}],
-        framework=merged(UNBILLED, {"usage": {"entity": None, "reopened_by": []}}),
+        framework=merged(UNBILLED, {"usage": {"entity": None, "reopened_by": [], "where": {"kind": "real"}}}),
     )
     with made_up_to(made_world, tmp_path_factory.mktemp("active"), "usage_ratio") as made:
         whole, late, quiet = (
@@ -323,23 +331,35 @@ def test_without_an_entity_every_event_counts_and_seats_may_be_the_active_users_
             for account, month in (("whole", JANUARY), ("late", JANUARY), ("whole", FEBRUARY))
         )
         paying = [row["is_paying"] for row in made.rows("account_months", account_id="whole")]
-    # 6 events / 3 users; 2 x 31 / (1 user x 15 days from 17 January)
+    # 6 events of the kind / 3 users; 2 x 31 / (1 user x 15 days from 17 January)
     assert (whole["resolved"], whole["seats"], whole["ratio"], whole["reason"]) == (6, 3.0, 2.0, None)
     assert (late["ratio"], late["reason"]) == (pytest.approx(2 * 31 / 15, rel=1e-12), "partial")
     assert (quiet["ratio"], quiet["reached"], quiet["reason"]) == (None, False, "no_seats")
     assert paying == [True, False]
 
 
-def test_seats_may_be_a_column_of_accounts_that_is_known_from_creation(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_seats_may_be_a_column_of_accounts_and_users_those_of_the_events(tmp_path_factory: pytest.TempPathFactory) -> None:
     made_world = World(
-        [resolved("five", f"c{number}", "2025-01-10") for number in range(10)],
+        [
+            *[resolved("five", f"c{number}", "2025-01-10") for number in range(10)],
+            # without a users source a user belongs to the account of the first event: user-1 to five, user-2 to none
+            event("five", "chat", "2025-01-02", "user-1"),
+            event("none", "chat", "2025-01-03", "user-2"),
+            event("five", "chat", "2025-01-04", "user-2"),
+            resolved(None, "contact 1", "2025-01-11", "user-1"),
+            resolved(None, "contact 2", "2025-01-11", "user-2"),
+        ],
         last_day="2025-01-31",
         subscriptions=None,
-        accounts=[{"account_id": "five", "created_at": at("2024-12-15"), "seats": 5.0}, {"account_id": "none", "created_at": at("2024-12-15")}],
+        accounts=[
+            {"account_id": "five", "created_at": at("2024-12-15"), "seats": 5.0},
+            {"account_id": "none", "created_at": at("2024-12-15")},
+        ],
         framework=merged(UNBILLED, {"usage": {"seats": "account"}}),
         sources={"accounts": {"known_at": {"seats": "created"}}},
     )
     with made_up_to(made_world, tmp_path_factory.mktemp("account-seats"), "usage_ratio") as made:
         five, none = (made.row("usage_ratio", account_id=account, month=JANUARY) for account in ("five", "none"))
-    assert (five["seats"], five["ratio"], five["reached"], five["reason"]) == (5.0, 2.0, True, None)
-    assert (none["seats"], none["ratio"], none["reached"], none["reason"]) == (None, None, False, "no_seats")
+    # 10 conversations and contact 1 / 5 seats
+    assert (five["seats"], five["resolved"], five["ratio"], five["reached"], five["reason"]) == (5.0, 11, 2.2, True, None)
+    assert (none["seats"], none["resolved"], none["ratio"], none["reached"], none["reason"]) == (None, 1, None, False, "no_seats")

@@ -36,6 +36,9 @@ columns:
   split: VARCHAR NOT NULL -- `time and account`, or `account` where there are too few rows for the former.
   note: VARCHAR NOT NULL -- What a reader must know of this ranking.
 */
+-- the settings of the forest and the benchmark's bounds are read in Python: named here too, so that an edit makes the ranking again
 SELECT m.*
 FROM feature_matrix AS m
+CROSS JOIN config.feature_ranking AS r
+CROSS JOIN config.policy AS p
 WHERE m.retained IS NOT NULL

@@ -25,7 +25,9 @@ WITH kinds AS (
   FROM retention_outcomes AS r
   JOIN observation_dates AS d ON d.account_key = r.account_key AND d.kind = r.kind AND d.observed_at = r.observed_at
   CROSS JOIN config.policy AS p
-  WHERE (p.retention_form = 'horizon' AND r.kind IN ('start', 'month'))
+  WHERE (p.retention_form = 'horizon' AND r.kind = 'month')
+     -- read from activity, the first event itself would be the outcome of the row at the start
+     OR (p.retention_form = 'horizon' AND r.kind = 'start' AND p.retention_basis = 'subscriptions')
      OR (p.retention_form = 'window' AND r.kind = 'landmark')
 ), people AS (
   SELECT i.account_key, i.user_key, MIN(i.first_at) AS first_at

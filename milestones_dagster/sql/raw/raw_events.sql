@@ -2,10 +2,10 @@
 about: >
   Every product event of the loaded days, once, as one Parquet file per UTC day. A row that a row rule refuses stays in the
   file of its day with the reason; readers see the accepted rows as `raw_events` and the refused ones as `operations.quarantine`.
-grain: one row per delivered event; a repeated delivery (same event_id within its day) is kept once
-key: [day, event_id]
+grain: one row per delivered event; a repeated delivery (same source and event_id within its day) is kept once
+key: [day, source, event_id]
 by: day
-order: [day, account_key, occurred_at, event_id]
+order: [day, account_key, occurred_at, source, event_id]
 columns:
   day: DATE NOT NULL -- UTC day of the event's own time; a refused row without a usable time stands on its file's commonest day.
   occurred_at: TIMESTAMP -- When it happened, UTC; NULL in refused rows with an unreadable time.
@@ -60,10 +60,10 @@ WITH delivered AS (
   SELECT
     dated.*,
     ROW_NUMBER() OVER (
-      PARTITION BY dated.day, dated.event_id
+      PARTITION BY dated.day, dated.source, dated.event_id
       ORDER BY
         dated.refusal_reason NULLS FIRST, dated.received_at, dated.occurred_at, dated.account_id NULLS LAST,
-        dated.user_id NULLS LAST, dated.event, dated.properties NULLS LAST, dated.source, dated.file
+        dated.user_id NULLS LAST, dated.event, dated.properties NULLS LAST, dated.file
     ) AS delivery
   FROM dated
 )

@@ -3,7 +3,7 @@ about: >
   The events that a milestone rule or an outcome names, with the instant, the entity and the property value that the rule asks for.
   What has an instant or an entity in its definition (a window from a timestamp, the k-th event, the last resolution) reads this table.
 grain: one row per event and rule that it meets
-key: [day, rule, event_id]
+key: [day, rule, source, event_id]
 by: day
 columns:
   day: DATE NOT NULL -- UTC day, the unit in which the table is made again.
@@ -11,7 +11,8 @@ columns:
   reporting_date: DATE NOT NULL -- Date in the reporting time zone.
   rule: VARCHAR NOT NULL -- The rule that the event meets, such as `setup:invite_teammates`, `activation`, `usage`, `core`.
   event: VARCHAR NOT NULL -- Name of the event.
-  event_id: VARCHAR NOT NULL -- Identifier of the event.
+  source: VARCHAR NOT NULL -- Name of the event source.
+  event_id: VARCHAR NOT NULL -- Identifier of the event, unique within its source and day.
   account_key: BIGINT -- 64-bit key of the account on the event; NULL only where an entity may tell the account.
   user_key: BIGINT -- 64-bit key of the user.
   entity_key: BIGINT -- 64-bit key of the entity, such as the conversation; NULL where the rule names none.
@@ -24,6 +25,7 @@ WITH named AS (
     e.reporting_date,
     r.rule,
     e.event,
+    e.source,
     e.event_id,
     e.account_key,
     e.user_key,
@@ -38,10 +40,10 @@ WITH named AS (
   FROM config.rule_filter AS c
   GROUP BY c.rule
 ), met AS (
-  SELECT n.day, n.rule, n.event_id, COUNT(DISTINCT f.property) AS properties
+  SELECT n.day, n.rule, n.source, n.event_id, COUNT(DISTINCT f.property) AS properties
   FROM named AS n
   JOIN config.rule_filter AS f ON f.rule = n.rule AND f.value = n.properties ->> f.property
-  GROUP BY n.day, n.rule, n.event_id
+  GROUP BY n.day, n.rule, n.source, n.event_id
 )
 SELECT
   n.day,
@@ -49,6 +51,7 @@ SELECT
   n.reporting_date,
   n.rule,
   n.event,
+  n.source,
   n.event_id,
   n.account_key,
   n.user_key,
@@ -59,6 +62,6 @@ SELECT
   END AS distinct_value
 FROM named AS n
 LEFT JOIN conditions AS c ON c.rule = n.rule
-LEFT JOIN met AS m ON m.day = n.day AND m.rule = n.rule AND m.event_id = n.event_id
+LEFT JOIN met AS m ON m.day = n.day AND m.rule = n.rule AND m.source = n.source AND m.event_id = n.event_id
 WHERE (c.properties IS NULL OR m.properties = c.properties)
   AND (n.account_key IS NOT NULL OR n.entity_id IS NOT NULL)

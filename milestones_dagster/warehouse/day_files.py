@@ -1,0 +1,110 @@
+"""The day files of raw_events: one Parquet file per UTC day, written aside, published by a rename, read by two views.
+
+Put here where a day's rows lie and how they are written and read. Keep out which days are made and why (`days.py`).
+"""
+
+import re
+import shutil
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+from sqlglot import exp
+
+from milestones_dagster.warehouse.duckdb import DIALECT, Warehouse, empty_rows, staged
+
+_DAY_IN_NAME = re.compile(r"(20\d{2})[-_]?(0[1-9]|1[0-2])[-_]?(0[1-9]|[12]\d|3[01])")
+_NO_DAY_FILE = "no-day.parquet"
+
+
+class DayFiles:
+    """The day files of one warehouse; `write` reads the staged rows of raw_events inside the transaction that stages them."""
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        self.warehouse = warehouse
+        self.table = warehouse.tables["raw_events"]
+        self.folder = warehouse.folder / "raw_events"
+
+    def write(self, days: Sequence[date]) -> dict[date, tuple[int, int]]:
+        """Writes the days beside their place and returns the accepted and refused rows of every staged day."""
+        counted = exp.select(
+            "day", exp.Count(this=exp.Star()), exp.Count(this=exp.column("refusal_reason"))
+        ).from_(staged(self.table)).group_by("day")  # fmt: skip
+        counts = {day: (total - refused, refused) for day, total, refused in self.warehouse.rows(counted)}
+        written = [day for day in days if day in counts]
+        self.folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(self._aside, ignore_errors=True)
+        if written:
+            self._write_days(written)
+        return counts
+
+    def publish(self, days: Sequence[date]) -> None:
+        """Puts the written days in their place, each by a rename; a day that has no rows any more loses its file."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for day in days:
+            written = next((self._aside / f"day={day}").glob("*.parquet"), None)
+            if written is not None:
+                written.replace(self.folder / f"{day}.parquet")
+            else:
+                (self.folder / f"{day}.parquet").unlink(missing_ok=True)
+        shutil.rmtree(self._aside, ignore_errors=True)
+
+    def show(self) -> None:
+        """Makes the two views of the day files: accepted rows as `raw.raw_events`, refused ones as `operations.quarantine`."""
+        show_days(self.warehouse)
+
+    def _write_days(self, days: Sequence[date]) -> None:
+        wanted = [exp.cast(exp.Literal.string(day.isoformat()), "DATE") for day in days]
+        rows = (
+            exp.select(*(exp.column(column.name) for column in self.table.columns))
+            .from_(staged(self.table))
+            .where(exp.column("day").isin(*wanted))
+            .order_by(*(exp.column(name) for name in self.table.order))
+        )
+        threads = self.warehouse.scalar("SELECT current_setting('threads')")
+        # one thread writes one file per day, in order
+        self.warehouse.execute("SET threads = 1")
+        try:
+            relation = self.warehouse.connection.sql(rows.sql(dialect=DIALECT))
+            relation.write_parquet(str(self._aside), compression="zstd", partition_by=["day"], write_partition_columns=True)
+        finally:
+            self.warehouse.execute("SET threads = ?", [threads])
+
+    @property
+    def _aside(self) -> Path:
+        return self.folder / ".unpublished"
+
+
+def show_days(warehouse: Warehouse) -> None:
+    """Makes the views `raw.raw_events` and `operations.quarantine` over the published day files."""
+    folder = warehouse.folder / "raw_events"
+    folder.mkdir(parents=True, exist_ok=True)
+    table = warehouse.tables["raw_events"]
+    placeholder = folder / _NO_DAY_FILE
+    if not placeholder.exists():
+        nothing = empty_rows({column.name: column.type for column in table.columns})
+        warehouse.connection.sql(nothing.sql(dialect=DIALECT)).write_parquet(str(placeholder))
+    everything = exp.func("read_parquet", exp.Literal.string(str(folder / "*.parquet")))
+    is_refused = exp.column("refusal_reason").is_(exp.null())
+    for name, condition in (("raw.raw_events", is_refused), ("operations.quarantine", is_refused.not_())):
+        select = exp.select("*").from_(everything.copy()).where(condition)
+        warehouse.execute(exp.Create(this=exp.to_table(name), kind="VIEW", replace=True, expression=select))
+
+
+def accepted_rows(warehouse: Warehouse, days: Sequence[date]) -> exp.Query:
+    """A query of the accepted rows of the given published days."""
+    folder = warehouse.folder / "raw_events"
+    paths = [folder / f"{day}.parquet" for day in days]
+    present = [path for path in paths if path.exists()] or [folder / _NO_DAY_FILE]
+    files = exp.Array(expressions=[exp.Literal.string(str(path)) for path in present])
+    reader = exp.func("read_parquet", files)
+    return exp.select("*").from_(reader).where(exp.column("refusal_reason").is_(exp.null()))
+
+
+def nominal_day(path: Path) -> date | None:
+    """The day that a file's name tells, None when it tells none."""
+    match = _DAY_IN_NAME.search(path.name)
+    try:
+        return date(*(int(part) for part in match.groups())) if match else None
+    except ValueError:
+        return None
