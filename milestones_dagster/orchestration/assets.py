@@ -25,8 +25,8 @@ POOL = "milestones_warehouse"
 OWNERS = ("team:data-platform",)
 SERVING = "serving"
 _SERVED_SCHEMAS = ("milestones", "evidence")
+_NEEDED_SCHEMA = "milestones"
 _SHOWN_DAYS = 8
-_MAY_BE_MISSING = frozenset({"feature_importance"})
 _FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=36), warn_window=timedelta(hours=26))
 
 Progress = Callable[[str, int, int], None]
@@ -145,22 +145,23 @@ def _events_asset(
 
 def _serving_asset(declared: Declared, keys: dict[str, dg.AssetKey], key_prefix: Sequence[str]) -> dg.AssetsDefinition:
     served = [table for table in declared.tables.values() if table.schema in _SERVED_SCHEMAS]
-    # a company in which nothing foretells staying has no ranking; its milestones are served all the same
-    needed = [table for table in served if table.name not in _MAY_BE_MISSING]
+    # evidence may be refused, as where nothing foretells staying; the milestones are served all the same
+    needed = [table for table in served if table.schema == _NEEDED_SCHEMA]
     key = dg.AssetKey([*key_prefix, SERVING])
     spec = dg.AssetSpec(
         key=key,
         deps=[keys[table.name] for table in needed],
         description=(
             "A copy of the published tables for readers: analysts and tools open it at any time, no run waits for them and "
-            "they wait for no run. It is swapped by a rename, and only when all of its tables are as of the same time and definitions."
+            "they wait for no run. It is swapped by a rename, and only when all milestone tables are as of the same time and "
+            "definitions; evidence is in it where it is of that time and those definitions too."
         ),
         group_name="operations",
         owners=list(OWNERS),
         kinds={"duckdb"},
     )
 
-    # last of the steps that are ready, so that it serves a ranking of the same run
+    # last of the steps that are ready, so that it serves the evidence of the same run
     @dg.multi_asset(name=SERVING, specs=[spec], pool=POOL, op_tags={"dagster/priority": "-10"})
     def swapped(context: dg.AssetExecutionContext, milestones_warehouse: MilestonesWarehouse) -> Iterator[Any]:
         session = milestones_warehouse.session(declared)

@@ -146,6 +146,14 @@ def ranged(life: Life, served_by_hand: Stage) -> Stage:
     return life.stage(tags=tags)
 
 
+@pytest.fixture(scope="module")
+def unproven(life: Life, ranged: Stage) -> Stage:
+    life.files.add_quality("activation_landmarks", {"expectations": [RULE | {"kwargs": {"column": "value", "min_value": 5}}]})
+    life.load()
+    life.files.deliver("2025-02-17", [event(STAYING[0], "chat", "2025-02-17 10:00")])
+    return life.stage()
+
+
 # --- a first run ----------------------------------------------------------------------------------------------------
 
 
@@ -191,7 +199,7 @@ def test_what_a_materialisation_shows(life: Life, first: Stage) -> None:
     assert shown["raw_events"]["watermark"] == "product: 2025-02-11"
     cohort = shown["activation_cohort"]
     assert cohort["as_of"] == "2025-02-11 00:00 UTC"
-    assert cohort["state"] == "made: never made"
+    assert cohort["state"] == "made"
     assert cohort["fingerprint"] == load_config(life.files.config).fingerprint[:16]
     header, _, *rows = cohort["sample"].splitlines()
     assert header.startswith("| account_id | tenure_start |")
@@ -205,9 +213,10 @@ def test_the_serving_copy_holds_the_published_tables_alone(life: Life, first: St
     assert first.ran.materialised()["serving"]["path"] == str(life.files.serving)
     served = {name for name, _ in _served(life.files.serving)}
     assert served == {
-        "account_months", "activation_cohort", "customer_milestones", "feature_adoption", "feature_importance", "feature_matrix",
-        "maturity_categories", "milestone_summary", "notes", "retention_by_activation", "retention_outcomes", "setup_steps",
-        "usage_ratio",
+        "account_months", "activation_cohort", "activation_landmarks", "activation_threshold", "activation_threshold_curve",
+        "activation_window_search", "customer_milestones", "feature_adoption", "feature_importance", "feature_matrix",
+        "maturity_categories", "milestone_summary", "notes", "retention_by_activation", "retention_outcomes", "setup_step_evidence",
+        "setup_steps", "usage_landmarks", "usage_ratio", "usage_threshold", "usage_threshold_curve",
     }  # fmt: skip
     assert set(first.as_of) - served == set(first.contents) - served - {"raw_events"}
 
@@ -227,7 +236,7 @@ def test_a_poisoned_day_fails_the_run_and_nothing_downstream_is_executed(poisone
     assert sentence == (
         "raw_events refused. The share of rows of a day that row rules refuse (a single row refuses no day): "
         "beyond the bound of 5.00%: 2025-02-12 (10 of 20, 50.00%). "
-        "The published rows are whole up to 2025-02-12; 25 table(s) that follow are not made."
+        "The published rows are whole up to 2025-02-12; 33 table(s) that follow are not made."
     )
 
 
@@ -327,16 +336,16 @@ def test_a_warning_leaves_the_run_green_and_is_stored_and_told(normal: Stage) ->
 def test_a_refused_table_stops_what_reads_it_and_nothing_else(blocked: Stage) -> None:
     assert not blocked.ran.is_success
     assert set(blocked.ran.failed) == {"activation_cohort"}
-    readers = {"customer_milestones", "milestone_summary", "retention_by_activation", "serving"}
+    readers = {"customer_milestones", "milestone_summary", "retention_by_activation", "setup_step_evidence", "serving"}
     assert not readers & blocked.ran.started
     assert {"setup_steps", "usage_ratio", "feature_importance"} <= set(blocked.ran.materialised())
     (sentence,) = blocked.ran.failed.values()
-    assert sentence.endswith("The published rows are as of 2025-02-14; 3 table(s) that follow are not made.")
+    assert sentence.endswith("The published rows are as of 2025-02-14; 4 table(s) that follow are not made.")
     assert "40 of 40" in sentence
 
 
 def test_the_refused_table_and_the_serving_copy_are_the_old_ones(normal: Stage, blocked: Stage) -> None:
-    for table in ("activation_cohort", "customer_milestones", "milestone_summary", "retention_by_activation"):
+    for table in ("activation_cohort", "customer_milestones", "milestone_summary", "retention_by_activation", "setup_step_evidence"):
         assert blocked.contents[table] == normal.contents[table]
         assert blocked.as_of[table] == "2025-02-14 00:00:00"
     assert blocked.as_of["setup_steps"] == "2025-02-15 00:00:00"
@@ -350,7 +359,7 @@ def test_a_company_s_rule_reports_like_ours(blocked: Stage) -> None:
     assert facts["sample_keys"] == [{"account_id": account} for account in sorted(LEAVING)[:5]]
     assert facts["sample_truncated"] is True
     assert facts["recovery"] == "refused; the published rows are as of 2025-02-14; ask the product team"
-    assert facts["blocks"] == ["customer_milestones", "retention_by_activation", "milestone_summary"]
+    assert facts["blocks"] == ["setup_step_evidence", "customer_milestones", "retention_by_activation", "milestone_summary"]
     (message,) = blocked.told
     assert message["title"].startswith("Small world: activation_cohort refused: check enough_conversations failed, 40 of 40 (100 %)")
 
@@ -389,6 +398,25 @@ def test_a_day_that_was_never_delivered_is_not_said_to_be_materialised(life: Lif
     assert not ran.is_success
     assert ran.failed["raw_events"].startswith("raw_events: nothing was delivered for 1 of the 1 day(s) asked for: 2025-02-20;")
     assert "2025-02-20" not in life.instance.get_materialized_partitions(EVENTS)
+
+
+# --- evidence refused -----------------------------------------------------------------------------------------------
+
+
+def test_refused_evidence_stops_neither_the_milestones_nor_the_serving_copy(life: Life, ranged: Stage, unproven: Stage) -> None:
+    assert not unproven.ran.is_success
+    assert set(unproven.ran.failed) == {"activation_landmarks"}
+    following = {"activation_threshold", "activation_threshold_curve", "activation_window_search"}
+    assert not following & unproven.ran.started
+    assert {"customer_milestones", "usage_threshold", "setup_step_evidence"} <= set(unproven.ran.materialised())
+    # what stands of an earlier time is not served beside the new
+    left_out = unproven.ran.materialised()["serving"]["left_out"].split(", ")
+    assert sorted(left_out) == sorted({"activation_landmarks"} | following)
+    assert {unproven.as_of[table] for table in left_out} == {"2025-02-17 00:00:00"}
+    assert unproven.as_of["customer_milestones"] == "2025-02-18 00:00:00"
+    served = {name for name, _ in _served(life.files.serving)}
+    assert {"customer_milestones", "usage_threshold"} <= served
+    assert not served & set(left_out)
 
 
 # --- one warehouse, one run at a time -------------------------------------------------------------------------------

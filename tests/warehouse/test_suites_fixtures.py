@@ -96,6 +96,17 @@ class Case:
 
 
 MAY_OF_ALL = {"month": "2025-05-01", "segment_kind": "all", "segment": "all"}
+CURVE = (
+    "INSERT INTO {t} (value, is_candidate, is_pick, retention, retention_low, retention_high) "
+    "VALUES (1, FALSE, FALSE, 0.5, 0.4, 0.6), (2, TRUE, TRUE, 0.6, 0.5, 0.7), (3, TRUE, FALSE, 0.6, 0.5, 0.8)"
+)
+SIGNAL = (
+    "UPDATE {t} SET is_signal = TRUE, reason = NULL, derived = 5, candidates = 3, trust = 'mixed', difference = 0.1, p = 0.05"
+)
+WINDOWS = (
+    "INSERT INTO {t} (position, days, is_best, p_best, gain_low, moved_share, wins) "
+    "VALUES (1, 7, TRUE, 0.05, 0.1, 0.05, TRUE), (2, NULL, FALSE, 0.05, NULL, NULL, FALSE)"
+)
 BY_HAND: dict[tuple[str, str], Case] = {
     # fifteen events of accounts, each by another user, event or day
     ("account_event_daily", "events_positive"): Case(
@@ -271,7 +282,58 @@ BY_HAND: dict[tuple[str, str], Case] = {
     ("feature_importance", "verdicts_known"): Case(
         "UPDATE {t} SET verdict = 'good' WHERE feature = 'sla'", 1, 10, [{"feature": "sla"}], 10
     ),
+    # no outcome is known yet: a curve and a search by hand, two candidates above the least value, two windows
+    ("activation_window_search", "only_the_best_wins"): Case(
+        f"{WINDOWS}; UPDATE {{t}} SET gain_low = NULL", 1, 2, [{"position": "1"}], 2, clean=WINDOWS
+    ),
+    # of two accounts with three steps one did `install`; nothing is decided
+    ("setup_step_evidence", "steps_measured"): Case(
+        "DELETE FROM {t} WHERE step = 'rules'", 1, 2, [{"step": "rules"}], 3
+    ),
+    ("setup_step_evidence", "verdicts_known"): Case(
+        "UPDATE {t} SET verdict = 'good' WHERE step = 'rules'", 1, 3, [{"step": "rules"}], 3
+    ),
+    ("setup_step_evidence", "trust_known"): Case(
+        "UPDATE {t} SET trust = 'high' WHERE step = 'rules'", 1, 3, [{"step": "rules"}], 3
+    ),
+    ("setup_step_evidence", "interview_decides_nothing"): Case(
+        "UPDATE {t} SET verdict = 'keep' WHERE step = 'rules'",
+        1,
+        3,
+        [{"step": "rules"}],
+        3,
+        clean="UPDATE {t} SET verdict = 'keep', trust = 'mixed' WHERE step = 'rules'",
+    ),
+    # kept on a lower bound of half a point, where one point is the least worth it
+    ("setup_step_evidence", "keep_is_shown"): Case(
+        "UPDATE {t} SET verdict = 'keep', q = 0.01, effect_low = 0.005 WHERE step = 'rules'",
+        1,
+        3,
+        [{"step": "rules"}],
+        3,
+        clean="UPDATE {t} SET verdict = 'keep', q = 0.01, effect_low = 0.01 WHERE step = 'rules'",
+    ),
+    ("setup_step_evidence", "counts_agree"): Case(
+        "UPDATE {t} SET adopters = 3 WHERE step = 'rules'", 1, 3, [{"step": "rules"}], 3
+    ),
+    ("setup_step_evidence", "estimates_inside_intervals"): Case(
+        "UPDATE {t} SET adoption_low = 0.6 WHERE step = 'install'", 1, 3, [{"step": "install"}], 3
+    ),
 }  # fmt: skip
+for _milestone in ("activation", "usage"):
+    # a signal that the later half does not confirm: its p is unknown
+    BY_HAND[f"{_milestone}_threshold", "derived_only_with_signal"] = Case(
+        f"{SIGNAL}; UPDATE {{t}} SET p = NULL", 1, 1, [{"milestone": _milestone}], 1, clean=SIGNAL
+    )
+    BY_HAND[f"{_milestone}_threshold", "halves_are_whole"] = Case(
+        "UPDATE {t} SET later_accounts = later_accounts + 1", 1, 1, [{"milestone": _milestone}], 1
+    )
+    BY_HAND[f"{_milestone}_threshold_curve", "response_never_falls"] = Case(
+        f"{CURVE}; UPDATE {{t}} SET retention = 0.55 WHERE value = 3", 1, 3, [{"value": "3.0"}], 3, clean=CURVE
+    )
+    BY_HAND[f"{_milestone}_threshold_curve", "one_pick"] = Case(
+        f"{CURVE}; UPDATE {{t}} SET is_pick = is_candidate", 2, 3, [{"value": "2.0"}, {"value": "3.0"}], 3, clean=CURVE
+    )
 
 
 @pytest.mark.parametrize(("table", "rule"), sorted(BY_HAND), ids=[f"{table}-{rule}" for table, rule in sorted(BY_HAND)])
@@ -545,7 +607,7 @@ def test_every_rule_has_a_passing_and_a_failing_fixture(clean):
     declared = clean.session.declared
     product = {(table, rule.name) for table, rules in declared.suites.items() for rule in rules if rule.origin == "product"}
     assert product == set(BY_HAND) | set(IN_FILES) | APART
-    assert len(product) == 42
+    assert len(product) == 58
     # every YAML beside a table is read
     files = {path.stem for path in SQL_ROOT.rglob("*.yaml")}
     assert {table for table, _ in product} == files

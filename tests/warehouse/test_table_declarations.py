@@ -197,6 +197,17 @@ DEPENDENCIES = {
     "retention_outcomes": ("account_history", "account_tenure", "observation_dates", "paid_spells", "rule_events"),
     "setup_steps": ("account_tenure", "rule_events"),
     "usage_ratio": ("account_months", "accounts", "rule_events", "users"),
+    "activation_landmarks": (
+        "account_history",
+        "account_tenure",
+        "event_identities",
+        "observation_dates",
+        "retention_outcomes",
+        "rule_events",
+    ),
+    "activation_threshold": ("activation_landmarks",),
+    "activation_threshold_curve": ("activation_landmarks",),
+    "activation_window_search": ("activation_landmarks",),
     "feature_adoption": ("account_event_daily", "account_history", "account_tenure", "rule_events"),
     "feature_importance": ("feature_adoption", "feature_matrix"),
     "feature_matrix": (
@@ -208,6 +219,27 @@ DEPENDENCIES = {
         "observation_dates",
         "retention_outcomes",
     ),
+    "setup_step_evidence": (
+        "account_event_daily",
+        "account_history",
+        "activation_cohort",
+        "event_identities",
+        "paid_spells",
+        "setup_steps",
+    ),
+    "usage_landmarks": (
+        "account_history",
+        "account_months",
+        "account_tenure",
+        "event_identities",
+        "observation_dates",
+        "paid_spells",
+        "retention_outcomes",
+        "rule_events",
+        "usage_ratio",
+    ),
+    "usage_threshold": ("usage_landmarks",),
+    "usage_threshold_curve": ("usage_landmarks",),
 }
 
 

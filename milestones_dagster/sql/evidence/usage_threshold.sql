@@ -40,7 +40,7 @@ columns:
   crude_difference_high: DOUBLE -- Upper 95 % bound (Newcombe).
   chi2: DOUBLE -- Cochran-Mantel-Haenszel on the later half, without continuity correction.
   p: DOUBLE -- Its two-sided p.
-  detectable: DOUBLE -- Difference that these accounts would show in 80 % of samples; NULL where a group is empty.
+  detectable: DOUBLE -- Difference that these accounts would show in 80 % of samples; infinite where a group is empty, NULL without a value or later accounts.
   trust: VARCHAR NOT NULL -- `statistical`, `mixed` or `interview`; the last decides nothing.
   adopted_accounts_above: BIGINT NOT NULL [accounts] -- Later accounts at or above the adopted value.
   adopted_accounts_below: BIGINT NOT NULL [accounts] -- Later accounts below it.
@@ -54,7 +54,7 @@ columns:
   adopted_crude_difference_high: DOUBLE -- Upper 95 % bound (Newcombe).
   adopted_chi2: DOUBLE -- Cochran-Mantel-Haenszel on the later half, without continuity correction.
   adopted_p: DOUBLE -- Its two-sided p.
-  adopted_detectable: DOUBLE -- Difference that these accounts would show in 80 % of samples; NULL where a group is empty.
+  adopted_detectable: DOUBLE -- Difference that these accounts would show in 80 % of samples; infinite where a group is empty, NULL without a value or later accounts.
   moved_accounts: BIGINT NOT NULL [accounts] -- Compared accounts between the adopted value and the pick, whom the difference would move.
   moved_share: DOUBLE -- Their share of the compared accounts.
   moved_towards: VARCHAR -- `reached` or `not reached`, by the pick; NULL where there is no difference.
