@@ -153,7 +153,7 @@ def _serving_asset(declared: Declared, keys: dict[str, dg.AssetKey], key_prefix:
         deps=[keys[table.name] for table in needed],
         description=(
             "A copy of the published tables for readers: analysts and tools open it at any time, no run waits for them and "
-            "they wait for no run. It is swapped by a rename, and only when all of its tables are as of the same time and definitions."
+            "they wait for no run. It is swapped by a rename, and only when all its tables are of the same time and definitions."
         ),
         group_name="operations",
         owners=list(OWNERS),
