@@ -217,7 +217,9 @@ def test_without_a_ranking_there_still_is_a_headline(told: Told) -> None:
     assert told.past.code == 1
     assert told.past.line("refused") == "refused: feature_importance"
     found = told.past.line("    better_than_chance")
-    assert found.startswith("    better_than_chance: The forest tells held-out customers apart better than chance: No ranking: 0 accounts")
+    assert found.startswith(
+        "    better_than_chance: The forest tells held-out customers apart better than chance: No ranking: 0 accounts"
+    )
     assert "      → refused; nothing is published yet; no ranking is published;" in told.past.text
     assert told.past.line("usage reached").split()[2:4] == ["40", "40"]
     assert "What goes with staying" not in told.past.text

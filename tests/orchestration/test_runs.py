@@ -189,7 +189,7 @@ def test_what_a_materialisation_shows(life: Life, first: Stage) -> None:
     assert shown["raw_events"]["watermark"] == "product: 2025-02-11"
     cohort = shown["activation_cohort"]
     assert cohort["as_of"] == "2025-02-11 00:00 UTC"
-    assert cohort["state"] == "made: never made"
+    assert cohort["state"] == "made"
     assert cohort["fingerprint"] == load_config(life.files.config).fingerprint[:16]
     header, _, *rows = cohort["sample"].splitlines()
     assert header.startswith("| account_id | tenure_start |")
