@@ -232,6 +232,22 @@ def waive(day: date, config_dir: Path, reason: str, undo: bool) -> None:
 
 
 @main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@_CONFIG
+def withdraw(file: Path, config_dir: Path) -> None:
+    """Say that FILE, which was loaded and is gone, does not come back: the next run makes its days without it."""
+    from milestones_dagster.warehouse import operations
+
+    path = Path(os.path.abspath(file))  # noqa: PTH100 - links are kept, as when the file was loaded
+    if path.exists():
+        raise Refusal(f"{path} is there; only a file that is gone can be withdrawn: take it out of the source's folder first")
+    with _open(config_dir) as session:
+        if not operations.withdraw_file(session.warehouse, str(path)):
+            raise Refusal(f"{path} was never loaded; `milestones plan` names the files that are missed")
+    click.echo(f"{_shown(path)}: withdrawn; the next run makes its days without it")
+
+
+@main.command()
 @_CONFIG
 @click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Port of the Dagster UI.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address that it listens on.")

@@ -46,7 +46,9 @@ def company() -> World:
             events += [event(account, "chat", f"2025-01-{day} 11:{number:02}", user=user) for day in (28, 30, 31)]
     # one of them does everything once, so that every configured event has arrived
     everything = [name for name in EVENT_NAMES if name not in {"installed", "started", "resolved", "chat"}]
-    events += [event(STAYING[0], name, f"2025-01-31 1{number}:00", user=f"u-{STAYING[0]}") for number, name in enumerate(everything)]
+    events += [
+        event(STAYING[0], name, f"2025-01-31 1{number}:00", user=f"u-{STAYING[0]}") for number, name in enumerate(everything)
+    ]
     return World(
         events=events,
         last_day=LAST_DAY.isoformat(),
@@ -135,7 +137,9 @@ def calendar(first: str, last: str) -> list[str]:
     return [(begin + timedelta(days=number)).isoformat() for number in range((end - begin).days + 1)]
 
 
-def contents(connection: duckdb.DuckDBPyConnection, schemas: Sequence[str] = ("raw", *PUBLISHED_SCHEMAS)) -> dict[str, tuple[int, int]]:
+def contents(
+    connection: duckdb.DuckDBPyConnection, schemas: Sequence[str] = ("raw", *PUBLISHED_SCHEMAS)
+) -> dict[str, tuple[int, int]]:
     """Rows and a hash of all of them, whatever their order, of every table and view in the schemas."""
     names = connection.execute(
         """SELECT table_schema, table_name FROM information_schema.tables

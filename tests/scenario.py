@@ -280,7 +280,9 @@ def made(
     try:
         session = Session(declared, connection, path.with_suffix(""), run_id, date.fromisoformat(as_of) if as_of else None)
         outcomes: dict[str, Publishing | RawPublishing] = {"raw_events": session.load_events()}
-        wanted = [name for name in declared.tables if name not in {"raw_events", "feature_importance"}] if tables is None else tables
+        wanted = (
+            [name for name in declared.tables if name not in {"raw_events", "feature_importance"}] if tables is None else tables
+        )
         if not outcomes["raw_events"].is_refused:
             for name in wanted:
                 outcomes[name] = session.make(name)

@@ -32,9 +32,7 @@ def expects(sentence: str) -> dict[str, Any]:
     return {"x-expected": sentence}
 
 
-def refusal(
-    expected: str, *, found: str | None = None, key: str | None = None, known: Sequence[str] = ()
-) -> PydanticCustomError:
+def refusal(expected: str, *, found: str | None = None, key: str | None = None, known: Sequence[str] = ()) -> PydanticCustomError:
     """Return the error a validator raises.
 
     Args:
@@ -95,9 +93,7 @@ Name = Annotated[
         json_schema_extra=expects(NAME_EXPECTED),
     ),
 ]
-TimeZone = Annotated[
-    str, BeforeValidator(_zone), Field(json_schema_extra=expects("a time zone by its IANA name, such as UTC"))
-]
+TimeZone = Annotated[str, BeforeValidator(_zone), Field(json_schema_extra=expects("a time zone by its IANA name, such as UTC"))]
 Day = Annotated[
     date,
     BeforeValidator(_day),

@@ -70,9 +70,7 @@ class Features(Model):
 class AdoptionBenchmark(Model):
     """How common the use of a feature may be for it to tell customers apart."""
 
-    window: Duration = Field(
-        default=Duration(seconds=90 * 86_400), description="Trailing window in which use is looked for."
-    )
+    window: Duration = Field(default=Duration(seconds=90 * 86_400), description="Trailing window in which use is looked for.")
     ubiquitous: Number = Field(
         default=0.80,
         gt=0,
@@ -108,9 +106,7 @@ class FeatureRanking(Model):
         description="Share of rows that precede the date splitting fit from test.",
         json_schema_extra=unit("share"),
     )
-    trees: Integer = Field(
-        default=100, ge=10, le=5000, description="Trees of the forest.", json_schema_extra=unit("trees")
-    )
+    trees: Integer = Field(default=100, ge=10, le=5000, description="Trees of the forest.", json_schema_extra=unit("trees"))
     minimum_leaf: Integer = Field(
         default=50, ge=1, le=100_000, description="Fewest rows of a leaf.", json_schema_extra=unit("rows")
     )
@@ -130,9 +126,7 @@ class FeatureRanking(Model):
         description="Resamples of accounts per interval.",
         json_schema_extra=unit("resamples"),
     )
-    seed: Integer = Field(
-        default=0, ge=0, le=2**32 - 1, description="Start of every random draw.", json_schema_extra=unit("seed")
-    )
+    seed: Integer = Field(default=0, ge=0, le=2**32 - 1, description="Start of every random draw.", json_schema_extra=unit("seed"))
 
 
 class Evidence(Model):

@@ -14,11 +14,7 @@ _KNOWN = (*_REQUIRED, "tracking_plan.yaml", "warehouse.yaml", "alerts.yaml")
 def check_folder(folder: Path) -> list[Problem]:
     """Return what is wrong with the folder: not there, a required file missing, a file whose name looks misspelt."""
     if not folder.is_dir():
-        return [
-            Problem(
-                "error", str(folder), 0, "", "no such folder", "a config folder with framework.yaml and sources.yaml"
-            )
-        ]
+        return [Problem("error", str(folder), 0, "", "no such folder", "a config folder with framework.yaml and sources.yaml")]
     present = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in {".yaml", ".yml"})
     unknown = [name for name in present if name not in _KNOWN]
     problems = [
@@ -30,9 +26,7 @@ def check_folder(folder: Path) -> list[Problem]:
     for name in unknown:
         alike = tuple(known for known in closest(name, _KNOWN) if known not in present)
         if alike:
-            problems.append(
-                Problem("warning", name, 0, "", "a file that nothing reads", "one of the config files", alike)
-            )
+            problems.append(Problem("warning", name, 0, "", "a file that nothing reads", "one of the config files", alike))
     if quality.is_dir():
         problems += [
             Problem("warning", f"quality/{path.name}", 0, "", "a file that nothing reads", "<table>.yaml")

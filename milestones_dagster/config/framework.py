@@ -69,9 +69,7 @@ class SetupStep(EventRule):
     minimum_count: Integer = Field(
         default=1, ge=1, le=1_000_000, description="Matching events that complete it.", json_schema_extra=unit("events")
     )
-    distinct: Text | None = Field(
-        default=None, description="Count different `users`, or different values of this property."
-    )
+    distinct: Text | None = Field(default=None, description="Count different `users`, or different values of this property.")
     minimum_distinct: Integer | None = Field(
         default=None,
         ge=1,
@@ -131,9 +129,7 @@ class Usage(EventRule):
         default=None,
         description="Property that names the thing resolved (conversation_id); without it the events are counted.",
     )
-    reopened_by: tuple[Text, ...] = Field(
-        default=(), description="Events that open the entity again; only with `entity`."
-    )
+    reopened_by: tuple[Text, ...] = Field(default=(), description="Events that open the entity again; only with `entity`.")
     seats: SeatsBasis = Field(
         default="subscriptions",
         description="What a seat is: seats bought, users active in the month, or the seats column of accounts. "
@@ -160,9 +156,7 @@ class Usage(EventRule):
 class MaturityRule(Model):
     """What a level of a category asks: so many of these features, each on so many days of the window."""
 
-    at_least: Integer = Field(
-        ge=1, le=1000, description="Features that must be in use.", json_schema_extra=unit("features")
-    )
+    at_least: Integer = Field(ge=1, le=1000, description="Features that must be in use.", json_schema_extra=unit("features"))
     of: tuple[Name, ...] = Field(min_length=1, description="Names from the feature catalogue.")
     minimum_days: Integer = Field(
         default=1,
@@ -175,9 +169,7 @@ class MaturityRule(Model):
     @model_validator(mode="after")
     def _is_reachable(self) -> Self:
         if self.at_least > len(self.of):
-            raise refusal(
-                f"at most the number of features in `of`, {len(self.of)}", found=str(self.at_least), key="at_least"
-            )
+            raise refusal(f"at most the number of features in `of`, {len(self.of)}", found=str(self.at_least), key="at_least")
         return self
 
 
@@ -215,12 +207,8 @@ class Retention(Model):
     horizon: Duration | None = Field(
         default=None, description="H: time after the observation date; 3 months when neither it nor `window` is given."
     )
-    window: Window | None = Field(
-        default=None, description="Instead of a horizon, a window after the start; basis activity only."
-    )
-    gap: Duration = Field(
-        default=Duration(seconds=7 * 86_400), description="Longest gap between paid rows that is bridged."
-    )
+    window: Window | None = Field(default=None, description="Instead of a horizon, a window after the start; basis activity only.")
+    gap: Duration = Field(default=Duration(seconds=7 * 86_400), description="Longest gap between paid rows that is bridged.")
     include_locked: Flag = Field(
         default=False, description="Whether rows that could not leave (no renewal in the horizon) count in rates."
     )
@@ -292,9 +280,7 @@ class Framework(Model):
     maturity: Maturity = Field(description="The maturity milestone.")
     outcomes: Outcomes = Field(default_factory=Outcomes, description="What the milestones are held against.")
     features: Features = Field(default_factory=Features, description="The feature catalogue.")
-    adoption_benchmark: AdoptionBenchmark = Field(
-        default_factory=AdoptionBenchmark, description="Bounds of the prevalence screen."
-    )
+    adoption_benchmark: AdoptionBenchmark = Field(default_factory=AdoptionBenchmark, description="Bounds of the prevalence screen.")
     feature_ranking: FeatureRanking = Field(default_factory=FeatureRanking, description="The forest and its test.")
     threshold_search: ThresholdSearch = Field(
         default_factory=ThresholdSearch, description="How thresholds are derived from retention."

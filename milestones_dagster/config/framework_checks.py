@@ -15,9 +15,7 @@ _NAMED = ("plans.*.name", "setup.steps.*.name", "maturity.categories.*.name", "f
 _LEVELS = ("basic", "mature")
 
 # features become columns of feature_matrix, beside these
-_RESERVED_FEATURES = frozenset(
-    {"account_id", "account_key", "observed_at", "known_at", "retained", "plan", "size_stratum"}
-)
+_RESERVED_FEATURES = frozenset({"account_id", "account_key", "observed_at", "known_at", "retained", "plan", "size_stratum"})
 
 
 def check_framework(documents: Mapping[str, Document]) -> list[Problem]:
@@ -63,9 +61,7 @@ def _maturity(document: Document) -> Iterator[Problem]:
     default = Maturity.model_fields["mature_categories"].default
     asked = default if asked is None else asked
     if count and isinstance(asked, int) and asked > count:
-        yield document.problem(
-            ("maturity", "mature_categories"), f"at most the number of categories, {count}", found=str(asked)
-        )
+        yield document.problem(("maturity", "mature_categories"), f"at most the number of categories, {count}", found=str(asked))
     known = tuple(name for _, name in document.texts("features.catalogue.*.name"))
     for level in _LEVELS:
         for path, feature in document.texts(f"maturity.categories.*.{level}.of.*"):

@@ -22,9 +22,7 @@ class CompanyExpectation(Model):
         str,
         Field(
             pattern=r"^(expect_[a-z0-9_]+|unexpected_rows_expectation)$",
-            json_schema_extra=expects(
-                "the snake_case name of an expectation, such as expect_column_values_to_be_between"
-            ),
+            json_schema_extra=expects("the snake_case name of an expectation, such as expect_column_values_to_be_between"),
         ),
     ] = Field(description="The expectation.")
     kwargs: dict[str, Any] = Field(default_factory=dict, description="Its arguments.")
@@ -43,9 +41,7 @@ class QuarantineRule(Model):
 class TableQuality(Model):
     """All of one `quality/<table>.yaml`."""
 
-    bounds: dict[Name, Share] = Field(
-        default_factory=dict, description="Per rule, the allowed share of unexpected rows."
-    )
+    bounds: dict[Name, Share] = Field(default_factory=dict, description="Per rule, the allowed share of unexpected rows.")
     severity: dict[Name, Severity] = Field(default_factory=dict, description="Per rule, its severity.")
     expectations: tuple[CompanyExpectation, ...] = Field(default=(), description="Rules that the company adds.")
     quarantine: tuple[QuarantineRule, ...] = Field(default=(), description="Rows to set aside; raw_events only.")

@@ -132,9 +132,7 @@ def _policy(framework: Framework) -> Relation:
     retention, benchmark = framework.outcomes.retention, framework.adoption_benchmark
     before = framework.retention_by_activation.cohorts_before
     instant = (
-        datetime.combine(before, time(), ZoneInfo(framework.time_zone)).astimezone(UTC).replace(tzinfo=None)
-        if before
-        else None
+        datetime.combine(before, time(), ZoneInfo(framework.time_zone)).astimezone(UTC).replace(tzinfo=None) if before else None
     )
     return _relation(
         "retention_basis VARCHAR, retention_form VARCHAR, is_locked_included BOOLEAN, seats_basis VARCHAR, "
@@ -181,8 +179,7 @@ def _rules(framework: Framework, tracked: Sequence[str]) -> dict[str, Relation]:
         filters += [(rule, key, value) for key, values in declared.where.items() for value in dict.fromkeys(values)]
     return {
         "setup_step": _relation(
-            "step VARCHAR, title VARCHAR, position INTEGER, is_required BOOLEAN, minimum_count BIGINT, "
-            "minimum_distinct BIGINT",
+            "step VARCHAR, title VARCHAR, position INTEGER, is_required BOOLEAN, minimum_count BIGINT, minimum_distinct BIGINT",
             [
                 (step.name, step.title, position, step.required, step.minimum_count, step.minimum_distinct)
                 for position, step in enumerate(steps, start=1)

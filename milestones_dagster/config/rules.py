@@ -38,9 +38,7 @@ Values = Annotated[
         }
     ),
 ]
-Events = Annotated[
-    tuple[Text, ...], Field(min_length=1, json_schema_extra=expects("a list of one or more event names"))
-]
+Events = Annotated[tuple[Text, ...], Field(min_length=1, json_schema_extra=expects("a list of one or more event names"))]
 LowerBounds = Annotated[
     tuple[Annotated[Integer, Field(ge=0, le=1_000_000_000)], ...], Field(min_length=1), AfterValidator(_ascending)
 ]

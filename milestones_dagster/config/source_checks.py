@@ -54,9 +54,7 @@ def check_quality(documents: Mapping[str, Document]) -> list[Problem]:
         problems += repeated(document, "expectations.*.name", "each name once")
         problems += repeated(document, "quarantine.*.name", "each name once")
         if file != "quality/raw_events.yaml" and document.value(("quarantine",)):
-            problems.append(
-                document.problem(("quarantine",), "no such key: only quality/raw_events.yaml sets rows aside")
-            )
+            problems.append(document.problem(("quarantine",), "no such key: only quality/raw_events.yaml sets rows aside"))
         for path, condition in document.texts("quarantine.*.where"):
             problems += _condition(document, path, condition)
     return problems
@@ -74,9 +72,7 @@ def _format(sources: Document, path: Path, config_dir: FilePath) -> Iterator[Pro
     # a folder's files say their own formats
     if not PurePosixPath(location).suffix or (config_dir / location).is_dir():
         return
-    yield sources.problem(
-        (*path, "path"), "a suffix that says the format (.csv, .tsv, .jsonl, .parquet), or `format` beside it"
-    )
+    yield sources.problem((*path, "path"), "a suffix that says the format (.csv, .tsv, .jsonl, .parquet), or `format` beside it")
 
 
 def _sql(sources: Document, path: Path) -> Iterator[Problem]:

@@ -54,13 +54,11 @@ class Source(Model):
     path: Text = Field(description="File, glob or folder; a relative one starts at the config folder.")
     format: FileFormat | None = Field(default=None, description="Format of the files; default: from their suffix.")
     read: ReadOptions | None = Field(default=None, description="How delimited text is written; csv and tsv only.")
-    sql: Text | None = Field(
-        default=None, description="A SELECT that reshapes one file, whose rows are the relation `file`."
-    )
+    sql: Text | None = Field(default=None, description="A SELECT that reshapes one file, whose rows are the relation `file`.")
     time_zone: TimeZone = Field(default="UTC", description="Zone of times that say none.")
-    time_format: (
-        Annotated[str, Field(pattern="%", json_schema_extra=expects("a strptime format, such as %d/%m/%Y"))] | None
-    ) = Field(default=None, description="Format of times that are text.")
+    time_format: Annotated[str, Field(pattern="%", json_schema_extra=expects("a strptime format, such as %d/%m/%Y"))] | None = (
+        Field(default=None, description="Format of times that are text.")
+    )
 
     @property
     def file_format(self) -> FileFormat | None:

@@ -13,9 +13,7 @@ class TrackedEvent(Model):
 
     name: Text = Field(description="The event as the data write it.")
     description: Text = Field(description="What a person did when it is sent.")
-    consumers: tuple[Text, ...] = Field(
-        default=(), description="Where the event is consumed: written before it is sent."
-    )
+    consumers: tuple[Text, ...] = Field(default=(), description="Where the event is consumed: written before it is sent.")
     properties: dict[Text, Text] = Field(default_factory=dict, description="Each property and its meaning.")
 
 

@@ -12,9 +12,7 @@ from milestones_dagster.config.duration import ShortDuration
 
 ByteSize = Annotated[
     str,
-    Field(
-        pattern=r"^[0-9]+(\.[0-9]+)? ?(KB|MB|GB|TB|KiB|MiB|GiB|TiB)$", json_schema_extra=expects("a size, such as 4 GB")
-    ),
+    Field(pattern=r"^[0-9]+(\.[0-9]+)? ?(KB|MB|GB|TB|KiB|MiB|GiB|TiB)$", json_schema_extra=expects("a size, such as 4 GB")),
 ]
 
 
@@ -22,9 +20,7 @@ class Warehouse(Model):
     """All of `warehouse.yaml`."""
 
     engine: Literal["duckdb"] = Field(default="duckdb", description="The engine that holds the tables.")
-    path: Text = Field(
-        default="../warehouse/warehouse.duckdb", description="The warehouse's file, relative to the config folder."
-    )
+    path: Text = Field(default="../warehouse/warehouse.duckdb", description="The warehouse's file, relative to the config folder.")
     memory_limit: ByteSize | None = Field(default=None, description="Most memory the engine takes; default: its own.")
     threads: Integer | None = Field(
         default=None,

@@ -47,9 +47,7 @@ def _uses(world: World, rng: np.random.Generator, stays: Stays) -> Booleans:
     uses = np.zeros((len(stays), months, len(HABITS)), dtype=np.bool_)
     every = range(len(HABITS))
     for month in range(months):
-        probability = use_probability(
-            world, stays.people, every, month, paths.plan[:, month], paths.is_dormant[:, month]
-        )
+        probability = use_probability(world, stays.people, every, month, paths.plan[:, month], paths.is_dormant[:, month])
         for before in (0, 1):
             is_leaving = stays.has_left & (stays.last_month - before == month)
             probability[is_leaving, WARNING] *= np.float32(warning_keeps(world, before))

@@ -60,9 +60,7 @@ class Paths:
     log_odds: Floats  # of leaving at the end of the month
 
 
-def use_probability(
-    world: World, people: People, which: Sequence[int], month: int, plan: Integers, is_dormant: Booleans
-) -> Floats:
+def use_probability(world: World, people: People, which: Sequence[int], month: int, plan: Integers, is_dormant: Booleans) -> Floats:
     """Return the probability that each account uses each habit in a month, (accounts, habits)."""
     habits = [HABITS[place] for place in which]
     constant = np.array([habit.log_odds for habit in habits], dtype=np.float32)
@@ -119,9 +117,7 @@ def simulate(world: World, people: People, rng: np.random.Generator, months: int
         if month < ACTIVATION_MONTHS and people.carried_count is None:
             activation += of_month
         reached[:, month] = activation >= world.activation_threshold
-        uses[:, month] = uniform(rng, count, len(DRIVERS)) < use_probability(
-            world, people, DRIVERS, month, plan, is_dormant
-        )
+        uses[:, month] = uniform(rng, count, len(DRIVERS)) < use_probability(world, people, DRIVERS, month, plan, is_dormant)
         log_odds[:, month] = np.float32(world.leaving_log_odds - world.patience * _patience(people, month))
         log_odds[:, month] -= _standing(world, people, is_dormant)
         log_odds[:, month] -= uses[:, month].astype(np.float32) @ of_drivers

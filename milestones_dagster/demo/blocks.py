@@ -67,9 +67,7 @@ class Company:
         }
 
 
-def make_block(
-    company: Company, block: int, snapshots: Snapshots, noted: dict[str, list[Integers]]
-) -> tuple[Deliveries, int]:
+def make_block(company: Company, block: int, snapshots: Snapshots, noted: dict[str, list[Integers]]) -> tuple[Deliveries, int]:
     """Return the deliveries of one block of accounts; its snapshot rows are written."""
     rng = {
         purpose: np.random.Generator(np.random.Philox(np.random.SeedSequence([company.seed, block, place])))

@@ -45,9 +45,7 @@ class Events:
         return type(self)(*(getattr(self, each.name)[rows] for each in fields(self)))
 
 
-def events(
-    account: Integers, at: Instants, event: int | Integers, user: int | Integers, detail: int | Integers
-) -> Events:
+def events(account: Integers, at: Instants, event: int | Integers, user: int | Integers, detail: int | Integers) -> Events:
     """Return events at these instants; the other columns are broadcast to them."""
     shape = at.shape
     return Events(
@@ -88,9 +86,7 @@ def conversations(rng: np.random.Generator, first: Stays, second: Stays, until: 
     started = events(account, begun_at, CODES["conversation_started"], -1 - contact, number)
     resolved_at = begun_at + _resolution_time(rng, account.size)
     done = np.flatnonzero(is_resolved & (resolved_at < end_at))
-    resolved = events(
-        account[done], resolved_at[done], CODES["conversation_resolved"], -1 - contact[done], number[done]
-    )
+    resolved = events(account[done], resolved_at[done], CODES["conversation_resolved"], -1 - contact[done], number[done])
     other = np.flatnonzero((uniform(rng, done.size) < _SECOND_CONTACT_SHARE) & (known[done] > 1))
     # a conversation with two contacts is resolved for both, at one instant: it must be counted once
     second_contact = (contact[done][other] + 1) % known[done][other]

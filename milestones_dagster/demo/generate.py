@@ -117,9 +117,7 @@ def _check(company: Company, buffer_rows: int) -> None:
             raise ValueError(f"{name}: found {value!r}, expected a whole number from {low:,.0f} to {high:,.0f}")
     missing = company.dirt.missing_day if company.dirt else None
     if missing is not None and not company.begin < instant(missing) < company.end - DAY:
-        raise ValueError(
-            f"Dirt.missing_day: found {missing}, expected a day between the first and the last of the history"
-        )
+        raise ValueError(f"Dirt.missing_day: found {missing}, expected a day between the first and the last of the history")
 
 
 def _marker(company: Company) -> str:

@@ -62,8 +62,7 @@ def planted_roles(world: World) -> dict[str, Any]:
         "features": feature_roles(),
         "feature_families": feature_families() if world.family_correlation else {},
         "driver_log_odds": {
-            HABITS[place].features[0]: float(effect)
-            for place, effect in zip(DRIVERS, driver_effects(world), strict=True)
+            HABITS[place].features[0]: float(effect) for place, effect in zip(DRIVERS, driver_effects(world), strict=True)
         },
     }
 
@@ -101,9 +100,7 @@ class _Sums:
             "outcome_inside": _rounded(inside),
             "outcome_outside": _rounded(outside),
             "difference": _rounded(inside - outside),
-            "difference_within_plan_and_size": _rounded(
-                _ratio(stratified.sum(), (weight[0] * weight[1] / total).sum())
-            ),
+            "difference_within_plan_and_size": _rounded(_ratio(stratified.sum(), (weight[0] * weight[1] / total).sum())),
         }
 
 
@@ -147,17 +144,13 @@ def _activated(world: World, started: Integers, leaving: Floats) -> Floats:
     return inside
 
 
-def _add_activation(
-    world: World, sums: _Sums, people: People, paths: Paths, leaving: Floats, stratum: Integers
-) -> None:
+def _add_activation(world: World, sums: _Sums, people: People, paths: Paths, leaving: Floats, stratum: Integers) -> None:
     """Add activation and what follows it, as of three months after the first paid day."""
     stays_at_first = 1 - people.early_leaving
     sums.share("activated", np.ones_like(stays_at_first), stays_at_first * _activated(world, paths.started, leaving))
     paying = stays_at_first * np.prod(1 - leaving[:, :ACTIVATION_MONTHS], axis=1)
     sums.share("paying_at_three_months", np.ones_like(paying), paying)
-    sums.share(
-        "activated_among_paying", paying, paths.has_reached_activation[:, ACTIVATION_MONTHS - 1].astype(np.float32)
-    )
+    sums.share("activated_among_paying", paying, paths.has_reached_activation[:, ACTIVATION_MONTHS - 1].astype(np.float32))
     free = paying * ~people.is_annual
     later = slice(ACTIVATION_MONTHS, ACTIVATION_MONTHS + 3)
     retained = np.prod(1 - leaving[:, later], axis=1)
@@ -172,15 +165,11 @@ def _add_activation(
         moved = paths.log_odds[:, later].copy()
         for place, month in enumerate(range(later.start, later.stop)):
             forced = np.full(count.shape, round(value))
-            moved[:, place] += reward(world, count, paths.ratio[:, month]) - reward(
-                world, forced, paths.ratio[:, month]
-            )
+            moved[:, place] += reward(world, count, paths.ratio[:, month]) - reward(world, forced, paths.ratio[:, month])
         sums.share(f"do_count_{name}", free, np.prod(1 - expit(moved), axis=1))
 
 
-def _add_steps(
-    world: World, sums: _Sums, people: People, paths: Paths, rng: np.random.Generator, stratum: Integers
-) -> None:
+def _add_steps(world: World, sums: _Sums, people: People, paths: Paths, rng: np.random.Generator, stratum: Integers) -> None:
     """Add every step with activation: seen, seen from day 14 on, and intervened upon."""
     everybody = np.ones(len(people), dtype=np.float32)
     stays_at_first = 1 - people.early_leaving
@@ -198,9 +187,7 @@ def _add_steps(
                 sums.share(f"do {step.name} {done}", everybody, stays_at_first * forced)
 
 
-def _with_step(
-    world: World, people: People, paths: Paths, rng: np.random.Generator, place: int, *, done: bool
-) -> Floats:
+def _with_step(world: World, people: People, paths: Paths, rng: np.random.Generator, place: int, *, done: bool) -> Floats:
     """Return P(activated) when a step is done within 14 days, or never, by everybody.
 
     Counts are coupled with the observed ones: conversations are added, or thinned, by the ratio of the rates.

@@ -43,9 +43,7 @@ class World:
 
     # Causes
     step_effect: float = _size(1.0, 0, 2, "factor of what causing setup steps add to the volume of conversations")
-    activation_threshold: float = _size(
-        20, 1, 1000, "conversations started within three months at which leaving is rarer"
-    )
+    activation_threshold: float = _size(20, 1, 1000, "conversations started within three months at which leaving is rarer")
     activation_jump: float = _size(0.75, 0, 3, "log-odds at the activation threshold")
     activation_slope: float = _size(0.08, 0, 2, "log-odds per doubling of the activation count")
     usage_threshold: float = _size(12, 1, 100, "resolved conversations per seat and month at which leaving is rarer")
@@ -67,14 +65,10 @@ class World:
     # Dynamics
     cohort_drift: float = _size(1.0, -3, 3, "factor of what changes from the first cohort to the last")
     growth: float = _size(0.035, 0, 0.5, "monthly chance of more seats, from the fourth month on")
-    growth_with_use: float = _size(
-        0.3, 0, 0.9, "growth is likelier by this share above the usage threshold, rarer below"
-    )
+    growth_with_use: float = _size(0.3, 0, 0.9, "growth is likelier by this share above the usage threshold, rarer below")
     upgrade: float = _size(0.008, 0, 0.5, "monthly chance of the next plan, from the fifth month on")
     dormancy: float = _size(0.014, 0, 0.5, "monthly chance of falling dormant at average intent")
-    small_healthy_share: float = _size(
-        0.07, 0, 0.9, "share of small accounts with a low volume, a good ratio and rare leaving"
-    )
+    small_healthy_share: float = _size(0.07, 0, 0.9, "share of small accounts with a low volume, a good ratio and rare leaving")
     small_healthy_on_retention: float = _size(0.8, 0, 3, "log-odds of a small healthy account")
 
     # Features
@@ -113,9 +107,7 @@ class World:
 class Dirt:
     """What is wrong with the delivered events: shares of all events, 0 when that kind does not occur."""
 
-    late_share: float = _size(
-        0.01, 0, 0.5, "share that arrives one to ten days late, in the file of the day of arrival"
-    )
+    late_share: float = _size(0.01, 0, 0.5, "share that arrives one to ten days late, in the file of the day of arrival")
     duplicate_share: float = _size(0.005, 0, 0.5, "share that is delivered a second time")
     malformed_share: float = _size(0.001, 0, 0.5, "share without time, event name or account (a third each)")
     future_share: float = _size(0.0005, 0, 0.5, "share dated one to thirty days after its arrival")

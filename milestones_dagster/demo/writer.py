@@ -144,9 +144,7 @@ def _properties(rows: Deliveries) -> pa.Array:
             tail = pc.binary_join_element_wise('","channel":"', pa.array(channel[chosen]), '"}', "")
         head = '{"conversation_id":"k'
         account, number = (pa.array(rows[name][chosen]).cast(pa.string()) for name in ("account", "detail"))
-        result[chosen] = pc.binary_join_element_wise(head, account, "-", number, tail, "").to_numpy(
-            zero_copy_only=False
-        )
+        result[chosen] = pc.binary_join_element_wise(head, account, "-", number, tail, "").to_numpy(zero_copy_only=False)
     installed = rows["event"] == CODES["messenger_installed"]
     result[installed] = np.array([f'{{"platform":"{name}"}}' for name in PLATFORMS], dtype=object)[detail[installed]]
     invited = np.flatnonzero(rows["event"] == CODES["teammate_invited"])
@@ -177,9 +175,7 @@ class Written:
             self.kinds_by_day[day] = found
 
 
-def write_days(
-    spool: EventSpool, folder: Path, *, missing_day: int | None, unknown_name: str, done: Callable[[], None]
-) -> Written:
+def write_days(spool: EventSpool, folder: Path, *, missing_day: int | None, unknown_name: str, done: Callable[[], None]) -> Written:
     """Write one file per day, the missing one left out, and return what stands in them; `done` is called for each."""
     written = Written()
     for day, rows in spool.days():
@@ -215,9 +211,7 @@ class Snapshots:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for name, writer in self._writers.items():
             writer.close()
             _date_file(self._paths[name], self._until)

@@ -247,15 +247,11 @@ def _limited(rows: _Rows, seed: int) -> tuple[_Rows, int]:
     account_of_next = rows.accounts[order[LARGEST_MATRIX]]
     kept = order[:LARGEST_MATRIX]
     kept = np.sort(kept[rows.accounts[kept] != account_of_next])
-    limited = _Rows(
-        rows.accounts[kept], rows.observed_at[kept], rows.known_at[kept], rows.outcome[kept], rows.features[kept]
-    )
+    limited = _Rows(rows.accounts[kept], rows.observed_at[kept], rows.known_at[kept], rows.outcome[kept], rows.features[kept])
     return limited, rows.accounts.size - kept.size
 
 
-def _measured(
-    rows: _Rows, split: Split, is_zero_when_missing: NDArray[np.bool_], config: "FeatureRanking"
-) -> _Evidence:
+def _measured(rows: _Rows, split: Split, is_zero_when_missing: NDArray[np.bool_], config: "FeatureRanking") -> _Evidence:
     """Fit and score every fold, pool, and resample accounts."""
     from sklearn.metrics import average_precision_score
 
@@ -276,9 +272,7 @@ def _measured(
             forest_size(config, fold.fitted.size),
             seed,
         )
-        scores = held_out_scores(
-            forest, _filled(rows.features[fold.held_out], fill), config.repeats, [config.seed, number]
-        )
+        scores = held_out_scores(forest, _filled(rows.features[fold.held_out], fill), config.repeats, [config.seed, number])
         at = np.array([place[int(row)] for row in fold.held_out])
         plain[at] = scores.plain
         permuted[:, :, at] = scores.permuted

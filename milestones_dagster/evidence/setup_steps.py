@@ -246,10 +246,10 @@ def _why_interview(table: StepTable, detectable: float) -> str:
         return f"{'nobody' if table.others else 'everybody'} of {table.accounts:,} accounts did it: nothing to compare"
     if table.reached_share in (0, 1):
         return f"{'all' if table.reached_share else 'none'} of {table.accounts:,} accounts activated: nothing to compare"
-    return (
-        f"{table.adopters:,} accounts did it and {table.others:,} did not: only a difference of "
-        f"{detectable * 100:.0f} points or more would show; ask the accounts"
-    )
+    seen = f"of {table.accounts:,} accounts {table.adopters:,} did it and {table.others:,} did not"
+    if detectable >= 1:
+        return f"{seen}: too few for any difference to show; ask the accounts"
+    return f"{seen}: only a difference of {detectable * 100:.0f} points or more would show; ask the accounts"
 
 
 def _note(row: Mapping[object, object], rows: Landmark, *, is_billed: bool) -> str:

@@ -127,9 +127,7 @@ def split_rows(
     return Split("account", None, undated, shortfall, is_possible=fewest >= LEAST_ACCOUNTS_BY_CLASS)
 
 
-def _folds(
-    fold: NDArray[np.intp], folds: int, *, may_fit: NDArray[np.bool_], may_score: NDArray[np.bool_]
-) -> Iterator[Fold]:
+def _folds(fold: NDArray[np.intp], folds: int, *, may_fit: NDArray[np.bool_], may_score: NDArray[np.bool_]) -> Iterator[Fold]:
     for number in range(folds):
         yield Fold(np.flatnonzero((fold != number) & may_fit), np.flatnonzero((fold == number) & may_score))
 
@@ -145,6 +143,4 @@ def _rows_by_class(folds: tuple[Fold, ...], outcome: NDArray[np.bool_]) -> list[
 
 
 def _accounts_by_class(folds: tuple[Fold, ...], outcome: NDArray[np.bool_], accounts: NDArray[np.int64]) -> list[int]:
-    return [
-        int(np.unique(accounts[side][outcome[side] == value]).size) for side in _sides(folds) for value in (True, False)
-    ]
+    return [int(np.unique(accounts[side][outcome[side] == value]).size) for side in _sides(folds) for value in (True, False)]

@@ -69,9 +69,7 @@ def audit(
     """
     table = exp.to_table(relation, dialect="duckdb")
     if table.catalog:
-        raise AuditError(
-            f"{relation}: expected `name` or `schema.name`; great-expectations cannot name another catalog"
-        )
+        raise AuditError(f"{relation}: expected `name` or `schema.name`; great-expectations cannot name another catalog")
     try:
         found = [(str(name), str(kind)) for name, kind, *_ in connection.execute(describe_query(table)).fetchall()]
     except duckdb.Error as error:

@@ -50,9 +50,7 @@ def parse_query(text: str) -> exp.Query:
     fields = {field for _, field, _, _ in pieces if field is not None}
     if fields - {_BATCH}:
         found = ", ".join(sorted(fields - {_BATCH}))
-        raise QueryError(
-            f"found the placeholder {{{found}}}, only {{batch}} is known; a literal brace is written twice"
-        )
+        raise QueryError(f"found the placeholder {{{found}}}, only {{batch}} is known; a literal brace is written twice")
     if not fields:
         raise QueryError("found no {batch}, the name under which the query reads the audited rows")
     try:
@@ -137,9 +135,7 @@ def output_columns_query(query: str, relation: exp.Table) -> str:
 
 def sample_query(query: str, relation: exp.Table, columns: Sequence[str]) -> str:
     """Return the query of the first distinct keys of the rule's rows, in their order, one more than a sample holds."""
-    first = (
-        exp.select(*_columns(columns)).distinct().from_(_RULE_ROWS).order_by(*_columns(columns)).limit(SAMPLE_SIZE + 1)
-    )
+    first = exp.select(*_columns(columns)).distinct().from_(_RULE_ROWS).order_by(*_columns(columns)).limit(SAMPLE_SIZE + 1)
     return _with_rows(first, relation, parse_query(query)).sql(dialect="duckdb")
 
 

@@ -241,9 +241,7 @@ def _add(rules: list[Rule], rule: Rule, file: str, declaration: Declaration, pro
 
 def _faults(rule: Rule, declaration: Declaration) -> Iterable[str]:
     if rule.type in UNSUPPORTED_TYPES:
-        yield (
-            f"type {rule.type} does not run on DuckDB; write an {SQL_TYPE} with {UNSUPPORTED_TYPES[rule.type]} instead"
-        )
+        yield (f"type {rule.type} does not run on DuckDB; write an {SQL_TYPE} with {UNSUPPORTED_TYPES[rule.type]} instead")
     elif rule.type not in SUPPORTED_TYPES:
         yield f"type {rule.type} is unknown; {closest_names(rule.type, SUPPORTED_TYPES)}"
     for name in sorted(set(rule.kwargs) & set(_RESERVED_KWARGS)):
@@ -301,9 +299,7 @@ def _overridden(rules: list[Rule], company: TableQuality, file: str, problems: l
         if name not in known:
             problems.append(f"{file}: severity.{name}: no rule has this name; {closest_names(name, known)}")
         elif name in _FIXED and severity != "critical":
-            problems.append(
-                f"{file}: severity.{name}: shape and keys are always critical: what reads the table needs them"
-            )
+            problems.append(f"{file}: severity.{name}: shape and keys are always critical: what reads the table needs them")
         else:
             known[name] = replace(known[name], severity=severity)
     return list(known.values()) if len(known) == len(rules) else rules

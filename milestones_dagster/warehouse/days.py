@@ -269,9 +269,8 @@ class RawDays:
             if unreadable:
                 blocked[day] = f"{Path(unreadable[0][1]).name} touches this day and is refused"
             elif lost:
-                blocked[day] = (
-                    f"{Path(lost[0][1]).name} touches this day and is gone; deliver it again, or withdraw it (`milestones withdraw`)"
-                )
+                name = Path(lost[0][1]).name
+                blocked[day] = f"{name} touches this day and is gone; deliver it again, or withdraw it (`milestones withdraw`)"
             else:
                 to_make[day] = wanted
         return DayPlan(

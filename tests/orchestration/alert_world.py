@@ -175,9 +175,7 @@ class Company:
 
     def poll(self, sensor: str = CHECK_SENSOR) -> str:
         """Poll once; return what the tick said. Only a tick that ends well moves the cursor."""
-        context = dg.build_sensor_context(
-            instance=self.instance, cursor=self._cursors.get(sensor), definitions=self.definitions
-        )
+        context = dg.build_sensor_context(instance=self.instance, cursor=self._cursors.get(sensor), definitions=self.definitions)
         data = self.sensors[sensor].evaluate_tick(context)
         self._cursors[sensor] = data.cursor
         return data.skip_message or ""

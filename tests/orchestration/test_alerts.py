@@ -98,8 +98,7 @@ def test_recovery_says_how_long_it_lasted():
     alert = LINKED.check_recovered(evaluation(is_passed=True), Past(T0 - 7_200, failures=2))
     assert alert.title == "Helpdesk: helpdesk/raw_events recovered: check rows passes again"
     assert alert.body.startswith(
-        "Passed again at 2026-01-02 03:00 UTC, 2 h after the first failure (2026-01-02 01:00 UTC); "
-        "it had failed 2 times.\n"
+        "Passed again at 2026-01-02 03:00 UTC, 2 h after the first failure (2026-01-02 01:00 UTC); it had failed 2 times.\n"
     )
     assert alert.kind is Kind.RECOVERY
 

@@ -102,9 +102,7 @@ def test_planned_rows_that_are_never_evaluated_are_passed_over(instance):
         yield dg.AssetCheckResult(asset_key="raw_events", check_name="rows", passed=False)
         raise dg.Failure("refused", allow_retries=False)
 
-    job = dg.Definitions(
-        assets=[raw_events], jobs=[dg.define_asset_job("daily", selection=[raw_events])]
-    ).resolve_job_def("daily")
+    job = dg.Definitions(assets=[raw_events], jobs=[dg.define_asset_job("daily", selection=[raw_events])]).resolve_job_def("daily")
     tags = {"dagster/asset_partition_range_start": "2026-01-01", "dagster/asset_partition_range_end": "2026-01-20"}
     job.execute_in_process(instance=instance, tags=tags, raise_on_error=False, run_config=QUIET)
     assert len(instance.event_log_storage.get_asset_check_execution_history(CHECK, limit=100)) > 1

@@ -346,15 +346,11 @@ def test_the_run_failure_sensor_of_dagster_moves_its_cursor_though_its_body_rais
     definitions = dg.Definitions(assets=[t], jobs=[job], sensors=[theirs])
 
     def poll(cursor: str | None) -> str | None:
-        context = dg.build_sensor_context(
-            instance=instance, cursor=cursor, repository_def=definitions.get_repository_def()
-        )
+        context = dg.build_sensor_context(instance=instance, cursor=cursor, repository_def=definitions.get_repository_def())
         return theirs.evaluate_tick(context).cursor
 
     cursor = poll(None)
-    made = definitions.resolve_job_def("daily").execute_in_process(
-        instance=instance, raise_on_error=False, run_config=QUIET
-    )
+    made = definitions.resolve_job_def("daily").execute_in_process(instance=instance, raise_on_error=False, run_config=QUIET)
     cursor = poll(cursor)
     poll(cursor)
     assert told == [made.run_id]

@@ -120,7 +120,9 @@ def test_days_begin_with_the_first_that_a_source_declares(tmp_path: Path) -> Non
     assert events.partitions_def.get_first_partition_key() == "2025-01-03"
 
 
-def test_every_asset_has_an_owner_kinds_a_description_and_the_pool(definitions: dg.Definitions, specs: Mapping[str, dg.AssetSpec]) -> None:
+def test_every_asset_has_an_owner_kinds_a_description_and_the_pool(
+    definitions: dg.Definitions, specs: Mapping[str, dg.AssetSpec]
+) -> None:
     for name, spec in specs.items():
         assert spec.owners == ["team:data-platform"], name
         assert "duckdb" in spec.kinds, name
@@ -210,8 +212,10 @@ def test_the_daily_schedule_launches_the_whole_job_without_a_partition(definitio
     assert (schedule.name, schedule.cron_schedule, schedule.execution_timezone) == ("daily", "0 6 * * *", "Europe/Dublin")
     assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
     with dg.DagsterInstance.ephemeral() as instance:
-        tick = definitions.get_repository_def().get_schedule_def("daily").evaluate_tick(
-            dg.build_schedule_context(instance=instance, repository_def=definitions.get_repository_def())
+        tick = (
+            definitions.get_repository_def()
+            .get_schedule_def("daily")
+            .evaluate_tick(dg.build_schedule_context(instance=instance, repository_def=definitions.get_repository_def()))
         )
     (request,) = tick.run_requests
     assert request.partition_key is None

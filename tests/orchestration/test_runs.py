@@ -173,9 +173,7 @@ def test_a_run_makes_every_table_with_its_row_count(life: Life, first: Stage) ->
 
 def test_a_run_stores_an_evaluation_for_every_declared_check(life: Life, first: Stage) -> None:
     declared = {
-        (spec.asset_key.path[-1], spec.name): spec.blocking
-        for asset in life.definitions.assets
-        for spec in asset.check_specs
+        (spec.asset_key.path[-1], spec.name): spec.blocking for asset in life.definitions.assets for spec in asset.check_specs
     }
     assert len(declared) > 100
     assert {key: evaluation.blocking for key, evaluation in first.ran.evaluations().items()} == declared
@@ -325,7 +323,10 @@ def test_a_warning_leaves_the_run_green_and_is_stored_and_told(normal: Stage) ->
     assert facts["blocks"] == []
     assert not facts["recovery"].startswith("refused")
     (message,) = normal.told
-    assert message["title"] == "Small world: event_catalogue: warning from check events_in_tracking_plan, 1 of 13 (7.69 %), allowed 0 %"
+    assert (
+        message["title"]
+        == "Small world: event_catalogue: warning from check events_in_tracking_plan, 1 of 13 (7.69 %), allowed 0 %"
+    )
     assert "Sample keys: chatt (event)" in message["message"]
     assert "Blocked: nothing; the rows are published." in message["message"]
 
@@ -361,7 +362,9 @@ def test_a_company_s_rule_reports_like_ours(blocked: Stage) -> None:
     assert facts["recovery"] == "refused; the published rows are as of 2025-02-14; ask the product team"
     assert facts["blocks"] == ["setup_step_evidence", "customer_milestones", "retention_by_activation", "milestone_summary"]
     (message,) = blocked.told
-    assert message["title"].startswith("Small world: activation_cohort refused: check enough_conversations failed, 40 of 40 (100 %)")
+    assert message["title"].startswith(
+        "Small world: activation_cohort refused: check enough_conversations failed, 40 of 40 (100 %)"
+    )
 
 
 def test_tables_of_two_times_are_not_served_together(blocked: Stage, served_by_hand: Stage) -> None:
@@ -464,7 +467,7 @@ def test_a_run_goes_on_as_soon_as_the_warehouse_is_let_go(tiny: Deliveries) -> N
     tiny.configure_warehouse(lock_timeout="60 s")
     definitions = build_defs(tiny.config)
     holder = _hold(tiny.warehouse)
-    timer = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1)"], stdout=holder.stdin)  # noqa: S603
+    timer = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1)"], stdout=holder.stdin)
     holder.stdin.close()  # the timer holds the pipe's other end: the warehouse is let go when it ends
     with dg.DagsterInstance.ephemeral() as instance:
         ran = run(definitions, instance, only=["raw_events"])
@@ -509,6 +512,4 @@ def _served(path: Path) -> list[tuple[str, int]]:
     with duckdb.connect(str(path), read_only=True) as connection:
         names = [name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables() ORDER BY table_name").fetchall()]
         schemas = dict(connection.execute("SELECT table_name, schema_name FROM duckdb_tables()").fetchall())
-        return [
-            (name, connection.execute(f'SELECT count(*) FROM "{schemas[name]}"."{name}"').fetchone()[0]) for name in names
-        ]
+        return [(name, connection.execute(f'SELECT count(*) FROM "{schemas[name]}"."{name}"').fetchone()[0]) for name in names]

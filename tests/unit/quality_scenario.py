@@ -47,8 +47,7 @@ STAGED = "milestones.usage_ratio__staged"
 KEY = ("account_key", "month")
 HEADER = by_name(suite(USAGE, None, None))
 BY_MONTH = (
-    "SELECT month, count(*) FILTER (WHERE resolved >= 9) AS unexpected_count, count(*) AS total_count "
-    "FROM {batch} GROUP BY month"
+    "SELECT month, count(*) FILTER (WHERE resolved >= 9) AS unexpected_count, count(*) AS total_count FROM {batch} GROUP BY month"
 )
 
 
@@ -73,9 +72,7 @@ def rule(
     total: str | None = None,
     **kwargs: object,
 ):
-    return Rule(
-        "tried", "tried", "Tried", expectation_type, kwargs, "critical", bound, "Mend it.", "product", group_by, total
-    )
+    return Rule("tried", "tried", "Tried", expectation_type, kwargs, "critical", bound, "Mend it.", "product", group_by, total)
 
 
 def query(text: str, **settings: object) -> Rule:

@@ -73,18 +73,12 @@ SOURCE_CASES = {
     "attribute_with_a_meaning": (
         "    size: {",
         "    seats: {",
-        (
-            "sources.yaml:10 accounts.attributes.seats: found 'seats', expected another name: this one has a "
-            "meaning of its own"
-        ),
+        ("sources.yaml:10 accounts.attributes.seats: found 'seats', expected another name: this one has a meaning of its own"),
     ),
     "feed_with_a_taken_name": (
         "name: app",
         "name: users",
-        (
-            "sources.yaml:2 events[0].name: found 'users', expected another name: users is the name of a source "
-            "of its own"
-        ),
+        ("sources.yaml:2 events[0].name: found 'users', expected another name: users is the name of a source of its own"),
     ),
     "extract": (
         "path: accounts.csv",
@@ -109,10 +103,7 @@ SOURCE_CASES = {
     "sql_of_another_table": (
         "path: events/*.csv",
         "path: events/*.csv\n    sql: SELECT * FROM files",
-        (
-            "sources.yaml:4 events[0].sql: found 'SELECT * FROM files', expected a SELECT that reads `file`, the "
-            "rows of one file"
-        ),
+        ("sources.yaml:4 events[0].sql: found 'SELECT * FROM files', expected a SELECT that reads `file`, the rows of one file"),
     ),
     "sql_that_does_not_parse": (
         "path: events/*.csv",
@@ -162,10 +153,7 @@ OTHER_CASES = {
     ),
     "lock": (
         {"warehouse": "lock_timeout: 1 month"},
-        (
-            "warehouse.yaml:1 lock_timeout: found '1 month', expected a duration with its unit, such as 60 s, 5 "
-            "min or 1 h"
-        ),
+        ("warehouse.yaml:1 lock_timeout: found '1 month', expected a duration with its unit, such as 60 s, 5 min or 1 h"),
     ),
     "address": (
         {"alerts": 'addresses: ["xoxb-token"]'},
@@ -235,10 +223,7 @@ def test_a_file_that_nothing_reads_is_told_when_the_right_one_is_missing(tmp_pat
     folder = write(tmp_path)
     (folder / "tracking_plan.yaml").rename(folder / "tracking-plan.yml")
     assert messages(folder) == [
-        (
-            "tracking-plan.yml: found a file that nothing reads, expected one of the config files; "
-            "closest: tracking_plan.yaml"
-        )
+        ("tracking-plan.yml: found a file that nothing reads, expected one of the config files; closest: tracking_plan.yaml")
     ]
 
 
@@ -296,6 +281,4 @@ def test_all_problems_of_all_files_are_told_at_once(tmp_path: Path) -> None:
         ("error", "sources.yaml", 2, "events[0].name"),
         ("error", "warehouse.yaml", 1, "threads"),
     ]
-    assert str(raised.value).splitlines()[2] == (
-        "framework.yaml:14 activation.threshold: found 'abc', expected a number > 0"
-    )
+    assert str(raised.value).splitlines()[2] == ("framework.yaml:14 activation.threshold: found 'abc', expected a number > 0")

@@ -82,10 +82,7 @@ FRAMEWORK_CASES = {
     "unknown_unit": (
         "setup:",
         "setup:\n  window: 3 weeks",
-        (
-            "framework.yaml:5 setup.window: found '3 weeks', expected a duration with its unit, such as 90 d, 24 "
-            "h or 3 months"
-        ),
+        ("framework.yaml:5 setup.window: found '3 weeks', expected a duration with its unit, such as 90 d, 24 h or 3 months"),
     ),
     "months_where_days_are_meant": (
         "maturity:",
@@ -108,18 +105,12 @@ FRAMEWORK_CASES = {
     "date": (
         "product: Notes",
         "product: Notes\nretention_by_activation: {cohorts_before: 1 August}",
-        (
-            "framework.yaml:2 retention_by_activation.cohorts_before: found '1 August', expected a date, such as "
-            "2025-08-01"
-        ),
+        ("framework.yaml:2 retention_by_activation.cohorts_before: found '1 August', expected a date, such as 2025-08-01"),
     ),
     "bands_out_of_order": (
         "product: Notes",
         "product: Notes\nretention_by_activation: {bands: [0, 10, 5]}",
-        (
-            "framework.yaml:2 retention_by_activation.bands: found [0, 10, 5], expected lower bounds in "
-            "ascending order, each once"
-        ),
+        ("framework.yaml:2 retention_by_activation.bands: found [0, 10, 5], expected lower bounds in ascending order, each once"),
     ),
     "text_for_a_list": (
         "core_events: [note_saved]",
@@ -174,18 +165,12 @@ FRAMEWORK_CASES = {
     "seats_that_are_not_mapped": (
         "threshold: 2}",
         "threshold: 2, seats: account}",
-        (
-            "framework.yaml:15 usage.seats: found 'account', expected another basis, or `accounts.columns.seats` "
-            "in sources.yaml"
-        ),
+        ("framework.yaml:15 usage.seats: found 'account', expected another basis, or `accounts.columns.seats` in sources.yaml"),
     ),
     "unknown_seats": (
         "threshold: 2}",
         "threshold: 2, seats: acount}",
-        (
-            "framework.yaml:15 usage.seats: found 'acount', expected one of subscriptions, active_users, "
-            "account; closest: account"
-        ),
+        ("framework.yaml:15 usage.seats: found 'acount', expected one of subscriptions, active_users, account; closest: account"),
     ),
     "retention_without_subscriptions": (
         "product: Notes",
@@ -198,10 +183,7 @@ FRAMEWORK_CASES = {
     "horizon_and_window": (
         "product: Notes",
         'product: Notes\noutcomes: {retention: {horizon: 3 months, window: "[181d, 366d)"}}',
-        (
-            "framework.yaml:2 outcomes.retention.window: found both horizon and window, expected one of "
-            "`horizon` and `window`"
-        ),
+        ("framework.yaml:2 outcomes.retention.window: found both horizon and window, expected one of `horizon` and `window`"),
     ),
     "window_of_subscriptions": (
         "product: Notes",
@@ -237,10 +219,7 @@ FRAMEWORK_CASES = {
     "more_features_than_there_are": (
         "at_least: 2",
         "at_least: 3",
-        (
-            "framework.yaml:22 maturity.categories[0].mature.at_least: found 3, expected at most the number of "
-            "features in `of`, 2"
-        ),
+        ("framework.yaml:22 maturity.categories[0].mature.at_least: found 3, expected at most the number of features in `of`, 2"),
     ),
     "more_days_than_the_window": (
         "minimum_days: 5",
@@ -253,10 +232,7 @@ FRAMEWORK_CASES = {
     "feature_that_is_not_in_the_catalogue": (
         "of: [notes]",
         "of: [note]",
-        (
-            "framework.yaml:21 maturity.categories[0].basic.of[0]: found 'note', expected a feature of the "
-            "catalogue; closest: notes"
-        ),
+        ("framework.yaml:21 maturity.categories[0].basic.of[0]: found 'note', expected a feature of the catalogue; closest: notes"),
     ),
     "feature_twice_in_a_rule": (
         "of: [notes, sharing]",
@@ -301,10 +277,7 @@ FRAMEWORK_CASES = {
     "text_attribute_without_equals": (
         "measure: count, events: [note_saved]",
         "measure: attribute, attribute: plan",
-        (
-            "framework.yaml:25 features.catalogue[0].attribute: found 'plan', expected `equals` beside it, since "
-            "plan is text"
-        ),
+        ("framework.yaml:25 features.catalogue[0].attribute: found 'plan', expected `equals` beside it, since plan is text"),
     ),
     "unknown_attribute": (
         "measure: count, events: [note_saved]",
@@ -355,10 +328,7 @@ FRAMEWORK_CASES = {
     "pattern_without_a_match": (
         "core_events: [note_saved]",
         "core_events: [nota_*]",
-        (
-            "framework.yaml:3 core_events[0]: found 'nota_*', expected a pattern that an event of "
-            "tracking_plan.yaml matches"
-        ),
+        ("framework.yaml:3 core_events[0]: found 'nota_*', expected a pattern that an event of tracking_plan.yaml matches"),
     ),
     "empty_section": (
         "activation: {title: Notes, events: [note_saved], threshold: 5}",

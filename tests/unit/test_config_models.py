@@ -33,9 +33,7 @@ def test_durations(text: str, months: int, seconds: int) -> None:
     assert (duration.months, duration.seconds) == (months, seconds)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "3", "d", "0 d", "0 months", "-1 d", "1.5 d", "3 m", "60 s", "3 d 4 h", "121 months"]
-)
+@pytest.mark.parametrize("text", ["", "3", "d", "0 d", "0 months", "-1 d", "1.5 d", "3 m", "60 s", "3 d 4 h", "121 months"])
 def test_what_is_no_duration(text: str) -> None:
     with pytest.raises(ValueError, match="duration"):
         Duration.parse(text)

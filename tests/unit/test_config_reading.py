@@ -61,10 +61,7 @@ def test_environment(tmp_path: Path, text: str, value: object) -> None:
         ),
         (
             "a: {b: ${NAME}/x}",
-            (
-                "a.yaml:1: found ${…} without quotes between brackets, expected quotes around it: "
-                '{path: "${NAME}/file.csv"}'
-            ),
+            ('a.yaml:1: found ${…} without quotes between brackets, expected quotes around it: {path: "${NAME}/file.csv"}'),
         ),
         ("a: !!binary aGk=", "a.yaml:1 a: found the tag tag:yaml.org,2002:binary, expected a value without a tag"),
         ("? [a, b]\n: 1", "a.yaml:1: found a list or mapping as a key, expected text as a key"),

@@ -48,7 +48,7 @@ features:
     - {name: partner, title: Partner, category: account, measure: attribute, attribute: plan, equals: Partner}
 adoption_benchmark: {ubiquitous: 0.7}
 retention_by_activation: {bands: [1, 2, 3, 5, 10], cohorts_before: 2025-08-01}
-"""  # noqa: E501 (one feature a line, as companies write it)
+"""
 SOURCES_OF_WORLD = """\
 events:
   - {name: app, path: e.csv, columns: {account_id: a, user_id: u, event: e, occurred_at: t}}
@@ -212,9 +212,7 @@ def test_there_is_no_other_relation_and_rows_fit_their_columns(
     for name, (columns, rows) in made.items():
         assert {len(row) for row in rows} <= {len(columns)}, name
     assert made["policy"][0]["cohorts_before"] == "TIMESTAMP"
-    assert made["rule"][0] == dict.fromkeys(
-        ("rule", "event", "distinct_by", "distinct_property", "entity_property"), "VARCHAR"
-    )
+    assert made["rule"][0] == dict.fromkeys(("rule", "event", "distinct_by", "distinct_property", "entity_property"), "VARCHAR")
 
 
 def test_the_horizon_form_and_optional_parts(tmp_path: Path) -> None:
@@ -270,9 +268,7 @@ def fingerprint(folder: Path, **changes: str) -> str:
 def test_the_fingerprint_sees_the_framework_alone(tmp_path: Path) -> None:
     before = fingerprint(tmp_path)
     assert len(before) == 64
-    reordered = "\n".join(
-        ["# a comment", "size_strata: [1, 5, 20, 100]", *FRAMEWORK.splitlines()[1:], "product: Notes"]
-    )
+    reordered = "\n".join(["# a comment", "size_strata: [1, 5, 20, 100]", *FRAMEWORK.splitlines()[1:], "product: Notes"])
     assert fingerprint(tmp_path, framework=reordered) == before
     assert fingerprint(tmp_path, sources=changed(SOURCES, "events/*.csv", "other/*.csv")) == before
     assert fingerprint(tmp_path, warehouse="threads: 2") == before

@@ -79,8 +79,7 @@ def test_tables_have_the_columns_of_the_contract(clean: Path) -> None:
     for table, columns in TABLES.items():
         assert [name for name in connection.table(table).columns if name != "filename"] == columns
     types = {
-        name: str(kind)
-        for name, kind in zip(connection.table("events").columns, connection.table("events").types, strict=True)
+        name: str(kind) for name, kind in zip(connection.table("events").columns, connection.table("events").types, strict=True)
     }
     assert types["occurred_at"] == types["received_at"] == "TIMESTAMP"
 
@@ -102,9 +101,7 @@ def test_every_day_has_a_file_with_its_own_events(clean: Path) -> None:
     connection = opened(clean)
 
     assert len(list((clean / "events").iterdir())) == 274
-    other = (
-        "SELECT count(*) FROM events WHERE CAST(occurred_at AS DATE) <> CAST(parse_filename(filename, true) AS DATE)"
-    )
+    other = "SELECT count(*) FROM events WHERE CAST(occurred_at AS DATE) <> CAST(parse_filename(filename, true) AS DATE)"
     assert value(connection, other) == 0
     assert value(connection, "SELECT count(DISTINCT CAST(occurred_at AS DATE)) FROM events") == 274
     assert truth_of(clean)["content"]["empty_days"] == 0
@@ -157,9 +154,7 @@ def test_hard_cases_of_conversations_exist(clean: Path) -> None:
     )
     assert value(connection, "SELECT count(*) FROM talks WHERE conversation_id IS NULL") == 0
     started = "FROM talks WHERE event = 'conversation_started'"
-    assert value(connection, f"SELECT count(*) {started}") == value(
-        connection, f"SELECT count(DISTINCT conversation_id) {started}"
-    )
+    assert value(connection, f"SELECT count(*) {started}") == value(connection, f"SELECT count(DISTINCT conversation_id) {started}")
     several = """SELECT count(*) FROM (SELECT conversation_id FROM talks WHERE event = 'conversation_resolved'
         GROUP BY conversation_id, occurred_at HAVING count(DISTINCT user_id) > 1)"""
     assert value(connection, several) > 50
@@ -237,10 +232,7 @@ def test_dirt_in_the_files_is_what_the_truth_counts(dirty: Path) -> None:
         assert found > 0, kind
     repeated = value(connection, "SELECT count(*) - count(DISTINCT event_id) FROM events")
     assert 0 <= truth["rows"]["duplicated"] - repeated <= 20  # some first deliveries went missing with their day
-    assert (
-        value(connection, "SELECT max(n) FROM (SELECT count(DISTINCT occurred_at) AS n FROM events GROUP BY event_id)")
-        == 1
-    )
+    assert value(connection, "SELECT max(n) FROM (SELECT count(DISTINCT occurred_at) AS n FROM events GROUP BY event_id)") == 1
     by_day: dict[str, int] = {}
     for kinds in truth["rows_by_file_day"].values():
         for kind, rows in kinds.items():

@@ -60,9 +60,7 @@ def test_every_event_of_the_framework_is_one_of_the_company(
 
 
 def test_setup_steps_are_those_of_the_company_in_its_order(framework: dict[str, Any]) -> None:
-    assert [(step["name"], step["events"]) for step in framework["setup"]["steps"]] == [
-        (step.name, [step.event]) for step in STEPS
-    ]
+    assert [(step["name"], step["events"]) for step in framework["setup"]["steps"]] == [(step.name, [step.event]) for step in STEPS]
     optional = [step["name"] for step in framework["setup"]["steps"] if not step.get("required", True)]
     assert optional == [step.name for step in STEPS if step.role == "niche"]
 

@@ -142,7 +142,7 @@ def test_the_worked_example_of_the_readme_gives_what_it_promises(notebook):
         assert {row["steps_done"] for row in world.rows("setup_steps", account_id="north")} == {2}
         assert {row["steps_done"] for row in world.rows("setup_steps", account_id="south")} == {1}
         assert any("No subscriptions are mapped" in row["note"] for row in world.rows("notes"))
-        (query,) = re.findall(r'connection\.sql\("(.+)"\)', words(README))
+        (query,) = re.findall(r'connection\.sql\(\s*"(.+)"\s*\)', words(README))
         # active in January: north and south; in February so far: north alone; 2 + 1
         assert sum(accounts for _, _, accounts in world.session.warehouse.rows(query)) == 3
         assert {outcome.state for name, outcome in world.outcomes.items() if name != "raw_events"} == {"made"}

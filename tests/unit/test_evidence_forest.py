@@ -202,9 +202,7 @@ def test_missing_counts_are_zero_and_missing_ratios_are_apart():
     )
 
     # zero counts go missing; of the ratio 0 and 1 do, and -1 = 1 below its minimum of 2, less its size 2, is far enough
-    holed = frame.assign(
-        driver=frame["driver"].where(frame["driver"] > 0), second=frame["second"].where(frame["second"] > 1)
-    )
+    holed = frame.assign(driver=frame["driver"].where(frame["driver"] > 0), second=frame["second"].where(frame["second"] > 1))
     found = rank(holed, framework(names, measures), adoption(names))
 
     numbers = ["feature", "importance", "auc", "auc_low"]

@@ -78,9 +78,7 @@ def test_purge_by_hand():
 
 def test_an_outcome_known_at_the_boundary_itself_is_fitted():
     rows = panel(120, 10)
-    rows["known_at"] = np.where(
-        rows["observed_at"] == months([3])[0], np.datetime64("2024-07-01", "us"), rows["known_at"]
-    )
+    rows["known_at"] = np.where(rows["observed_at"] == months([3])[0], np.datetime64("2024-07-01", "us"), rows["known_at"])
 
     split = split_rows(**rows, folds=5, train_share=0.6, seed=0)
 

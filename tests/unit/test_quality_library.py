@@ -162,9 +162,7 @@ def test_library_drops_a_misspelt_type_and_the_suite_passes(caplog):
     import great_expectations as gx
 
     with caplog.at_level(logging.ERROR, logger="great_expectations"):
-        suite = gx.ExpectationSuite(
-            name="s", expectations=[{"type": "expect_column_to_exits", "kwargs": {"column": "k"}}]
-        )
+        suite = gx.ExpectationSuite(name="s", expectations=[{"type": "expect_column_to_exits", "kwargs": {"column": "k"}}])
     assert suite.expectations == []
 
 
@@ -181,9 +179,7 @@ def test_library_takes_repeated_keys_with_a_null_for_unique(connection):
     kwargs = {"column_list": ["n", "gap"]}
     (result,) = audit(connection, "t", [tried("expect_compound_columns_to_be_unique", kwargs)], KEY)
     assert result.passed
-    assert connection.execute(
-        "SELECT count(*) FROM (SELECT n, gap FROM t GROUP BY ALL HAVING count(*) > 1)"
-    ).fetchone() == (7,)
+    assert connection.execute("SELECT count(*) FROM (SELECT n, gap FROM t GROUP BY ALL HAVING count(*) > 1)").fetchone() == (7,)
 
 
 def test_column_without_any_value_is_not_vacuously_present(connection):

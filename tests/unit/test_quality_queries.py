@@ -115,9 +115,7 @@ def test_group_is_judged_by_itself(connection):
 
 
 def test_all_failing_groups_are_told(connection):
-    by_account = (
-        "SELECT resolved AS number, 1 AS unexpected_count, 1 AS total_count FROM {batch} CROSS JOIN range(100) AS r(n)"
-    )
+    by_account = "SELECT resolved AS number, 1 AS unexpected_count, 1 AS total_count FROM {batch} CROSS JOIN range(100) AS r(n)"
     text = f"SELECT row_number() OVER () AS number, unexpected_count, total_count FROM ({by_account})"
     result = only(connection, query(text, group_by="number"))
     assert (result.unexpected_count, result.total_count, len(result.groups)) == (1200, 1200, 1200)

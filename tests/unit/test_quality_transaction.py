@@ -120,9 +120,7 @@ def test_statement_that_aborts_the_transaction_is_named_and_nothing_passes(conne
 
 
 def test_severity_reaches_the_library(connection):
-    warning = Rule(
-        "w", "w", "W", "expect_table_row_count_to_be_between", {"min_value": 99}, "warning", 0.0, "", "product"
-    )
+    warning = Rule("w", "w", "W", "expect_table_row_count_to_be_between", {"min_value": 99}, "warning", 0.0, "", "product")
     result = only(connection, warning)
     assert (result.passed, result.rule.severity) == (False, "warning")
 

@@ -92,9 +92,7 @@ def test_a_source_without_files_says_where_it_looked(tmp_path, path, verb, neare
     with pytest.raises(SourceNotFound) as refused:
         discover(source(path), tmp_path)
     assert str(refused.value) == (
-        f"{tmp_path / path}: the path `{path}` {verb}; the nearest folder that exists is {tmp_path / nearest}".rstrip(
-            "/"
-        )
+        f"{tmp_path / path}: the path `{path}` {verb}; the nearest folder that exists is {tmp_path / nearest}".rstrip("/")
         + f", which holds {holds}; correct the path in sources.yaml or deliver the files"
     )
 

@@ -51,10 +51,7 @@ ALL_ROWS = [
 
 
 def write_both_rows(connection, path: Path) -> Path:
-    csv = (
-        HEADER
-        + '1,acme,u1,login,2025-03-04 10:00,2025-03-04T10:00:05Z,"{""plan"":""pro""}",web\n2,,,login,yesterday,,,\n'
-    )
+    csv = HEADER + '1,acme,u1,login,2025-03-04 10:00,2025-03-04T10:00:05Z,"{""plan"":""pro""}",web\n2,,,login,yesterday,,,\n'
     lines = [
         {"id": 1, "company": "acme", "person": "u1", "name": "login", "at": "2025-03-04 10:00",
          "got_at": "2025-03-04T10:00:05Z", "props": {"plan": "pro"}, "platform": "web"},
@@ -113,12 +110,8 @@ def test_the_types_of_the_columns_do_not_depend_on_what_is_mapped(connection, tm
 
 def test_files_of_different_types_and_columns_are_read_together(connection, tmp_path):
     paths = [
-        parquet(
-            connection, tmp_path / "1.parquet", "SELECT 7 id, 'a' company, 'e' AS name, TIMESTAMP '2025-01-01' AS at"
-        ),
-        parquet(
-            connection, tmp_path / "2.parquet", "SELECT 'e' AS name, 'x' id, '2025-01-02T00:00:00Z' AS at, 'b' company"
-        ),
+        parquet(connection, tmp_path / "1.parquet", "SELECT 7 id, 'a' company, 'e' AS name, TIMESTAMP '2025-01-01' AS at"),
+        parquet(connection, tmp_path / "2.parquet", "SELECT 'e' AS name, 'x' id, '2025-01-02T00:00:00Z' AS at, 'b' company"),
         parquet(
             connection,
             tmp_path / "3.parquet",
@@ -149,8 +142,7 @@ def test_names_that_the_reader_uses_itself_are_columns_like_any_other(connection
     path = parquet(
         connection,
         tmp_path / "e.parquet",
-        "SELECT 'i' || r.i id, 'a' AS filename, 'e' AS file_row_number, TIMESTAMP '2025-01-01' AS at"
-        " FROM range(2) AS r(i)",
+        "SELECT 'i' || r.i id, 'a' AS filename, 'e' AS file_row_number, TIMESTAMP '2025-01-01' AS at FROM range(2) AS r(i)",
     )
     columns = {"event_id": "id", "account_id": "filename", "event": "file_row_number", "occurred_at": "at"}
     rows = mapped(connection, event_source(columns=columns), path)

@@ -35,9 +35,7 @@ def test_days_are_utc_and_unreadable_times_are_counted_to_the_first(connection, 
     if name.startswith("e.csv"):
         content = HEAD + "".join(f"{n},a,e,{time}\n" for n, time in enumerate(times))
     else:
-        content = "".join(
-            json.dumps({"id": n, "company": "a", "name": "e", "at": t}) + "\n" for n, t in enumerate(times)
-        )
+        content = "".join(json.dumps({"id": n, "company": "a", "name": "e", "at": t}) + "\n" for n, t in enumerate(times))
     path = tmp_path / name
     if name.endswith(".gz"):
         path.write_bytes(gzip.compress(content.encode()))

@@ -33,9 +33,7 @@ def test_rows_without_an_event_id_get_the_hash_of_their_content(connection, tmp_
 def test_accounts(connection, tmp_path):
     columns = {"account_id": "id", "created_at": "born", "seats": "n"}
     attributes = {"industry": {"column": "branch", "known_at": "created"}, "size": {"column": "staff"}}
-    source = AccountSource.model_validate(
-        {"path": "a", "columns": columns, "attributes": attributes, "time_zone": "Asia/Tokyo"}
-    )
+    source = AccountSource.model_validate({"path": "a", "columns": columns, "attributes": attributes, "time_zone": "Asia/Tokyo"})
     path = text(tmp_path / "a.csv", "id,born,n,branch,staff\n1,2025-01-01,3.5,food,12\n2,,,,\n")
     assert mapped(connection, source, path) == [
         {
@@ -94,9 +92,7 @@ def test_subscriptions(connection, tmp_path):
         ("b", None, None, None, None, None, datetime(2024, 12, 31, 23), None, False, None, None,
          None, None, str(path), 2),
     ]  # fmt: skip
-    short = SubscriptionSource.model_validate(
-        {"path": "s", "columns": {"account_id": "account_id", "started_at": "started_at"}}
-    )
+    short = SubscriptionSource.model_validate({"path": "s", "columns": {"account_id": "account_id", "started_at": "started_at"}})
     query = rows_of(short, [path]).sql(dialect="duckdb")
     assert [row[1] for row in connection.execute("DESCRIBE " + query).fetchall()] == [
         "VARCHAR", "VARCHAR", "VARCHAR", "DOUBLE", "DOUBLE", "VARCHAR", "TIMESTAMP", "TIMESTAMP", "BOOLEAN", "INTEGER",

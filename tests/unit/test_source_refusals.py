@@ -1,5 +1,5 @@
 """Each kind of bad file is refused with a sentence of its own."""
-# ruff: noqa: E501, ISC004 (the sentences are asserted whole)
+# ruff: noqa: ISC004 (the sentences are asserted whole)
 
 import gzip
 import json
@@ -128,9 +128,7 @@ def test_a_truncated_gzip_is_refused_though_its_rows_are_whole(connection, tmp_p
     [(slice(0, -30), "No magic bytes found at end of file it"), (slice(4, None), "")],
 )
 def test_a_truncated_parquet_is_refused(connection, tmp_path, cut, reason):
-    path = parquet(
-        connection, tmp_path / "e.parquet", "SELECT 'i' id, 'a' company, 'e' AS name, DATE '2025-01-01' AS at"
-    )
+    path = parquet(connection, tmp_path / "e.parquet", "SELECT 'i' id, 'a' company, 'e' AS name, DATE '2025-01-01' AS at")
     path.write_bytes(path.read_bytes()[cut])
     assert refusal(connection, events(), path).startswith(f"the file is not readable as Parquet: {reason}")
 
@@ -139,12 +137,10 @@ def test_a_damaged_page_of_any_mapped_column_is_found(connection, tmp_path):
     path = parquet(
         connection,
         tmp_path / "e.parquet",
-        "SELECT md5(i::VARCHAR) id, md5('c' || i) company, 'e' AS name, TIMESTAMP '2025-01-01' AS at "
-        "FROM range(3000) AS r(i)",
+        "SELECT md5(i::VARCHAR) id, md5('c' || i) company, 'e' AS name, TIMESTAMP '2025-01-01' AS at FROM range(3000) AS r(i)",
     )
     (start,) = connection.execute(
-        "SELECT coalesce(dictionary_page_offset, data_page_offset) FROM parquet_metadata(?)"
-        " WHERE path_in_schema = 'company'",
+        "SELECT coalesce(dictionary_page_offset, data_page_offset) FROM parquet_metadata(?) WHERE path_in_schema = 'company'",
         [str(path)],
     ).fetchone()
     content = bytearray(path.read_bytes())
@@ -242,9 +238,7 @@ def test_events_without_any_readable_time_are_refused(connection, tmp_path):
 @pytest.mark.parametrize("name", ["e.csv", "e.jsonl", "e.parquet"])
 def test_a_quiet_day_is_no_refusal_where_empty_days_are_allowed(connection, tmp_path, name):
     if name == "e.parquet":
-        path = parquet(
-            connection, tmp_path / name, "SELECT 'i' id, 'a' company, 'e' AS name, DATE '2025-01-01' AS at WHERE false"
-        )
+        path = parquet(connection, tmp_path / name, "SELECT 'i' id, 'a' company, 'e' AS name, DATE '2025-01-01' AS at WHERE false")
         assert refusal(connection, events(), path).startswith("the file has a header and no rows (columns: id, company")
     else:
         path = text(tmp_path / name, HEAD if name == "e.csv" else "\n")

@@ -125,9 +125,7 @@ def test_the_first_bad_row_of_text_files(connection, tmp_path, name):
 
 
 def test_the_first_bad_row_is_of_the_outputs_of_sql(connection, tmp_path):
-    source = event_source(
-        columns=SHORT_COLUMNS, sql="SELECT id, who company, 'e' AS name, day AS at FROM file ORDER BY at"
-    )
+    source = event_source(columns=SHORT_COLUMNS, sql="SELECT id, who company, 'e' AS name, day AS at FROM file ORDER BY at")
     path = text(tmp_path / "e.csv", "id,who,day\n1,a,soon\n2,b,2025-01-01\n")
     assert first_bad_row(connection, source, path, "at", "DATE") == (2, "`soon`")
 

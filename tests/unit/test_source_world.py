@@ -57,6 +57,4 @@ def text(path: Path, content: str, encoding: str = "utf-8") -> Path:
 
 def test_the_session_is_not_in_utc():
     with new_york() as opened:
-        assert opened.execute("SELECT TIMESTAMPTZ '2025-01-01 00:00:00+00'::VARCHAR").fetchall() == [
-            ("2024-12-31 19:00:00-05",)
-        ]
+        assert opened.execute("SELECT TIMESTAMPTZ '2025-01-01 00:00:00+00'::VARCHAR").fetchall() == [("2024-12-31 19:00:00-05",)]

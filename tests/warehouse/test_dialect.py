@@ -3,7 +3,7 @@
 A second engine is proved equal by giving these rows the same values. A function enters `ALLOWED_FUNCTIONS` with its rows here.
 """
 
-# ruff: noqa: E501, FBT003, S324 (one row of the table stands on one line; expected values are values; MD5 makes keys, no secrets)
+# ruff: noqa: FBT003, S324 (one row of the table stands on one line; expected values are values; MD5 makes keys, no secrets)
 
 from dataclasses import dataclass
 from datetime import date, datetime
