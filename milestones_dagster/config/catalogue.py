@@ -157,9 +157,7 @@ class Evidence(Model):
     @model_validator(mode="after")
     def _bounds_are_ordered(self) -> Self:
         if self.niche_step >= self.routine_step:
-            raise refusal(
-                f"a share below `routine_step`, {self.routine_step}", found=str(self.niche_step), key="niche_step"
-            )
+            raise refusal(f"a share below `routine_step`, {self.routine_step}", found=str(self.niche_step), key="niche_step")
         return self
 
 

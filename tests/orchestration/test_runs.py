@@ -346,7 +346,13 @@ def test_a_refused_table_stops_what_reads_it_and_nothing_else(blocked: Stage) ->
 
 
 def test_the_refused_table_and_the_serving_copy_are_the_old_ones(normal: Stage, blocked: Stage) -> None:
-    for table in ("activation_cohort", "customer_milestones", "milestone_summary", "retention_by_activation", "setup_step_evidence"):
+    for table in (
+        "activation_cohort",
+        "customer_milestones",
+        "milestone_summary",
+        "retention_by_activation",
+        "setup_step_evidence",
+    ):
         assert blocked.contents[table] == normal.contents[table]
         assert blocked.as_of[table] == "2025-02-14 00:00:00"
     assert blocked.as_of["setup_steps"] == "2025-02-15 00:00:00"

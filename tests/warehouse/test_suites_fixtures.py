@@ -100,9 +100,7 @@ CURVE = (
     "INSERT INTO {t} (value, is_candidate, is_pick, retention, retention_low, retention_high) "
     "VALUES (1, FALSE, FALSE, 0.5, 0.4, 0.6), (2, TRUE, TRUE, 0.6, 0.5, 0.7), (3, TRUE, FALSE, 0.6, 0.5, 0.8)"
 )
-SIGNAL = (
-    "UPDATE {t} SET is_signal = TRUE, reason = NULL, derived = 5, candidates = 3, trust = 'mixed', difference = 0.1, p = 0.05"
-)
+SIGNAL = "UPDATE {t} SET is_signal = TRUE, reason = NULL, derived = 5, candidates = 3, trust = 'mixed', difference = 0.1, p = 0.05"
 WINDOWS = (
     "INSERT INTO {t} (position, days, is_best, p_best, gain_low, moved_share, wins) "
     "VALUES (1, 7, TRUE, 0.05, 0.1, 0.05, TRUE), (2, NULL, FALSE, 0.05, NULL, NULL, FALSE)"
