@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from hashlib import sha256
 from pathlib import Path
+from statistics import median
 from typing import Generic
 
 from sqlglot import exp
@@ -35,6 +36,7 @@ from milestones_dagster.warehouse.source_types import standard_types
 
 EMPTY_DAY = "empty"
 BATCH_ROWS = 2_000_000
+_STRAGGLERS = 0.1
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,9 @@ class RefusedFile:
 class DayPlan:
     """What a look at the files says must be done.
 
-    `to_make` is signature by day; `blocked` the days that cannot be made, with the reason; `missing` the days without rows
-    between the first and the last of a source that refuses empty days; `refused_files` the files of this look that could not be
-    accepted.
+    `to_make` is signature by day; `blocked` the days that cannot be made, with the reason; `missing` the days without rows (or
+    with a few late ones alone) between the first and the last of a source that refuses empty days; `refused_files` the files of
+    this look that could not be accepted.
     """
 
     to_make: dict[date, str]
@@ -256,6 +258,9 @@ class RawDays:
             rows_by_day[day] += rows
         published = operations.published_days(self.warehouse)
         waived = operations.waivers(self.warehouse)
+        for name, days in days_of.items():
+            with_rows = {key for keys in by_day.values() for key in keys if key[0] == name}
+            days_of[name] = _delivered([files[key] for key in sorted(with_rows)], {day: rows_by_day[day] for day in days})
         allowed_empty, missing = self._gaps(days_of)
         to_make: dict[date, str] = {}
         blocked: dict[date, str] = {}
@@ -433,6 +438,26 @@ class RawDays:
         columns: list[exp.Expr] = [exp.column(column.name) for column in self.table.columns if column.name != "refusal_reason"]
         reason = exp.func("coalesce", exp.column("refusal_reason"), company)
         return exp.select(*columns, exp.alias_(reason, "refusal_reason")).from_(select.subquery("ruled"))
+
+
+def _delivered(files: Sequence[KnownFile], rows: Mapping[date, int]) -> set[date]:
+    """The days that a source has delivered, of those that its rows (by day) touch.
+
+    Where the files are daily, by their names, a day is delivered when it has a file of its own, or when the file of another day
+    brought its rows (a Monday's file with the weekend): a tenth and more of what a day with a file usually has. The few late rows
+    of a day whose file is missing do not make it whole. An export may be named by the day after its rows; the shift is the
+    commonest one.
+    """
+    named = [(nominal_day(Path(file.file)), file.home_day) for file in files]
+    days = [(name, home) for name, home in named if name is not None and home is not None]
+    if not days or len(days) < len(named):
+        return set(rows)
+    shift = Counter(home - name for name, home in days).most_common(1)[0][0]
+    own = {name + shift for name, _ in days}
+    if 2 * len(own) <= (max(own) - min(own)).days + 1:
+        return set(rows)
+    usual = median(rows.get(day, 0) for day in own)
+    return {day for day, count in rows.items() if day in own or count >= _STRAGGLERS * usual}
 
 
 def _batched(files: Sequence[KnownFile], rows: int) -> list[list[KnownFile]]:
