@@ -70,7 +70,7 @@ def first_run(tmp_path_factory) -> Path:
     with made(WORLD.write(folder), run_id="first") as run:
         states = {name: outcome.state for name, outcome in run.outcomes.items() if name != "raw_events"}
         assert set(states.values()) == {"made"}
-        assert len(states) == 24
+        assert len(states) == 32
     return folder
 
 
@@ -202,13 +202,18 @@ def test_an_edited_threshold_makes_just_the_tables_that_read_it(copied):
     with copied.opened() as session:
         before = table_digests(session)
         again = made_again(session)
-        # config.threshold is read by the first three; the others follow them
+        # config.threshold is read by the first five; the others follow them
         assert set(again) == {
             "activation_cohort",
             "usage_ratio",
+            "activation_threshold",
+            "usage_threshold",
             "customer_milestones",
             "milestone_summary",
             "retention_by_activation",
+            "setup_step_evidence",
+            "usage_landmarks",
+            "usage_threshold_curve",
         }
         assert again["activation_cohort"].reason == "the framework config changed"
         runs = {name: row[5] for name, row in publications(session).items()}
@@ -224,7 +229,7 @@ def test_an_edited_threshold_makes_just_the_tables_that_read_it(copied):
 def test_an_edited_step_makes_just_the_tables_that_read_it(copied):
     copied.edit("framework.yaml", "setup", "steps", 2, "required", value=True)
     with copied.opened() as session:
-        assert set(made_again(session)) == {"setup_steps", "customer_milestones", "milestone_summary"}
+        assert set(made_again(session)) == {"setup_steps", "customer_milestones", "milestone_summary", "setup_step_evidence"}
 
 
 def test_a_config_that_makes_a_rule_fail_on_published_rows_refuses_the_table(copied):

@@ -141,7 +141,7 @@ def test_eight_accounts_decide_nothing_and_say_whom_to_ask(seen):
     assert {row["verdict"] for row in rows} == {"interview"}
     # did it without activating: trial; activated without it: last-second; the same MRR, so by name
     assert rows[0]["talk_to"] == "last-second, trial"
-    assert "3 accounts did it and 5 did not" in rows[0]["reason"]
+    assert "of 8 accounts 3 did it and 5 did not" in rows[0]["reason"]
     assert rows[1]["detectable_difference"] == float("inf")
     assert rows[1]["reason"] == "nobody of 8 accounts did it: nothing to compare"
 
