@@ -7,7 +7,7 @@ imported when it runs, so that `--help` answers at once.
 import os
 import sys
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from milestones_dagster.config.problems import Problem
-    from milestones_dagster.definitions import Wiring
     from milestones_dagster.orchestration.running import RunDone, StepDone
     from milestones_dagster.orchestration.session import Session
     from milestones_dagster.report.headline import Headline
+    from milestones_dagster.wiring import Wiring
 
 _MOST_NAMES = 5
+_LEFT_OUT_DAYS_AGO = 30
 _WORDS = {
     "setup": "setup complete in time",
     "activation": "activated in time",
@@ -152,7 +153,7 @@ def demo(
                 until=until,
                 seed=seed,
                 events_per_account=events_per_account,
-                dirt=Dirt() if dirt else None,
+                dirt=Dirt(missing_day=until - timedelta(days=_LEFT_OUT_DAYS_AGO)) if dirt else None,
                 progress=lambda step, steps: bars.update(task, completed=step, total=steps),
                 overwrite=overwrite,
             )
@@ -253,8 +254,8 @@ def withdraw(file: Path, config_dir: Path) -> None:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address that it listens on.")
 def ui(config_dir: Path, port: int, host: str) -> None:
     """Serve the Dagster UI and its daemon (schedules, sensors, alerts) with this config's run history."""
-    from milestones_dagster.definitions import CONFIG_VARIABLE
     from milestones_dagster.orchestration.running import dagster_home
+    from milestones_dagster.wiring import CONFIG_VARIABLE
 
     wiring = _wire(config_dir)
     home = dagster_home(Path(wiring.warehouse.database))
@@ -301,8 +302,8 @@ def dictionary(file: Path) -> None:
 def _wire(config_dir: Path, *, as_of: date | None = None, progress: Any = None) -> "Wiring":
     """The wiring of a config folder; every problem of the config is printed when it cannot be accepted."""
     from milestones_dagster.config.loader import ConfigError, load_config
-    from milestones_dagster.definitions import wire
     from milestones_dagster.quality.suites import SuiteError
+    from milestones_dagster.wiring import wire
 
     overrides: dict[str, Any] = {"progress": progress} if progress is not None else {}
     try:

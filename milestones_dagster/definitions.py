@@ -1,97 +1,17 @@
-"""The only wiring: a config folder becomes Dagster definitions.
+"""The code location: the definitions of the company that MILESTONES_CONFIG names, by default of `assets_config` beside the package.
 
-`build_defs` serves production bare and tests with overrides; nothing is patched. `defs` is what a code location loads: the
-folder named by MILESTONES_CONFIG, by default `assets_config` beside the package.
+`build_defs` is offered here to other projects. Where neither the variable nor the folder is there (an installed package),
+importing this module builds nothing. Put nothing else here: the wiring is in `wiring.py`.
 """
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict, Unpack
 
-import dagster as dg
+from milestones_dagster.wiring import CONFIG_VARIABLE, build_defs
 
-from milestones_dagster.config.loader import load_config
-from milestones_dagster.orchestration.assets import Progress, build_assets
-from milestones_dagster.orchestration.jobs import build_job, build_schedule
-from milestones_dagster.orchestration.resources import MilestonesWarehouse
-from milestones_dagster.orchestration.sensors import build_sensors
-from milestones_dagster.orchestration.session import Declared
+__all__ = ["build_defs", "defs"]
 
-CONFIG_VARIABLE = "MILESTONES_CONFIG"
 _DEFAULT_CONFIG = Path(__file__).resolve().parent.parent / "assets_config"
 
-
-class Overrides(TypedDict, total=False):
-    """What a test or the command line may put in the place of the config's own."""
-
-    warehouse_path: Path
-    as_of: str
-    environ: Mapping[str, str]
-    progress: Progress
-
-
-@dataclass(frozen=True)
-class Wiring:
-    """A company's definitions with the parts that the command line asks for besides."""
-
-    declared: Declared
-    warehouse: MilestonesWarehouse
-    definitions: dg.Definitions
-
-
-def wire(config_dir: Path, *, key_prefix: Sequence[str] | None = None, **overrides: Unpack[Overrides]) -> Wiring:
-    """The definitions of the company in `config_dir`, with its tables and warehouse.
-
-    Raises:
-        ConfigError: the config cannot be accepted; it holds every problem.
-    """
-    config = load_config(config_dir, overrides.get("environ"))
-    declared = Declared.of(config)
-    assets = build_assets(declared, list(key_prefix or ()), overrides.get("progress"))
-    job = build_job(assets)
-    path = overrides.get("warehouse_path") or config.warehouse_path
-    settings: dict[str, str] = {}
-    if config.warehouse.memory_limit is not None:
-        settings["memory_limit"] = str(config.warehouse.memory_limit)
-    if config.warehouse.threads is not None:
-        settings["threads"] = str(config.warehouse.threads)
-    warehouse = MilestonesWarehouse(
-        database=str(path),
-        folder=str(path.with_suffix("")),
-        lock_timeout_seconds=config.warehouse.lock_timeout.seconds,
-        as_of=overrides.get("as_of"),
-        connection_config=settings,
-    )
-    definitions = dg.Definitions(
-        assets=assets,
-        jobs=[job],
-        schedules=[build_schedule(config, job)],
-        sensors=build_sensors(config, assets),
-        resources={"milestones_warehouse": warehouse},
-        executor=dg.in_process_executor,
-    )
-    return Wiring(declared, warehouse, definitions)
-
-
-def build_defs(
-    config_dir: Path | str,
-    *,
-    key_prefix: Sequence[str] | None = None,
-    **overrides: Unpack[Overrides],
-) -> dg.Definitions:
-    """The Dagster definitions of the company in `config_dir`.
-
-    Args:
-        config_dir: Folder with `framework.yaml` and `sources.yaml`.
-        key_prefix: Put before every asset key, for embedding in another project.
-        overrides: `warehouse_path`, `as_of` (a day), `environ` for `${…}`, `progress`.
-
-    Raises:
-        ConfigError: the config cannot be accepted; it holds every problem.
-    """
-    return wire(Path(config_dir), key_prefix=key_prefix, **overrides).definitions
-
-
-defs = build_defs(os.environ.get(CONFIG_VARIABLE) or _DEFAULT_CONFIG)
+if os.environ.get(CONFIG_VARIABLE) or _DEFAULT_CONFIG.is_dir():
+    defs = build_defs(os.environ.get(CONFIG_VARIABLE) or _DEFAULT_CONFIG)

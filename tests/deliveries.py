@@ -15,8 +15,8 @@ import dagster as dg
 import duckdb
 from scenario import EVENT_NAMES, EVENT_TYPES, World, event, merged, subscription, write_parquet, write_yaml
 
-from milestones_dagster.definitions import build_defs
 from milestones_dagster.orchestration.jobs import JOB, QUIET
+from milestones_dagster.wiring import build_defs
 
 # Twenty accounts that write in a chat and stay, twenty that do neither: what a ranking finds at any size of forest.
 STAYING = tuple(f"stays-{number:02}" for number in range(20))
@@ -80,7 +80,7 @@ class Deliveries:
         by_day: dict[str, list[Mapping[str, Any]]] = {}
         for row in self.world.events:
             by_day.setdefault(str(row["occurred_at"].date()), []).append(row)
-        for day in calendar(min(by_day), self.world.last_day):
+        for day in calendar(min(by_day, default=self.world.last_day), self.world.last_day):
             self.deliver(day, by_day.get(day, []))
 
     @property
@@ -97,9 +97,10 @@ class Deliveries:
         """The file of a day."""
         return self.folder / "data" / "events" / f"{day}.parquet"
 
-    def deliver(self, day: str, rows: Sequence[Mapping[str, Any]]) -> Path:
+    def deliver(self, day: str, rows: Sequence[Mapping[str, Any]], *, heartbeat: bool = True) -> Path:
         """Writes the file of a day: a heartbeat of no account, and the rows."""
-        named = [event(None, "heartbeat", f"{day} 00:00", user=None), *(dict(row) for row in rows)]
+        quiet = [event(None, "heartbeat", f"{day} 00:00", user=None)] if heartbeat else []
+        named = [*quiet, *(dict(row) for row in rows)]
         for number, row in enumerate(named):
             row["event_id"] = row["event_id"] or f"{day}-{number:04}"
         write_parquet(self.file(day), named, EVENT_TYPES)

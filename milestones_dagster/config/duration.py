@@ -51,6 +51,16 @@ class Duration:
     def __str__(self) -> str:
         return self.text
 
+    @property
+    def days_at_least(self) -> float:
+        """Days that it lasts at the least: a month has 28."""
+        return self.months * 28 + self.seconds / 86_400
+
+    @property
+    def days_at_most(self) -> float:
+        """Days that it lasts at the most: a month has 31."""
+        return self.months * 31 + self.seconds / 86_400
+
     @classmethod
     def parse(cls, text: str) -> Self:
         """Return the duration that the text says; raise ValueError when it says none that this class allows."""

@@ -27,7 +27,7 @@ def settle(framework: Framework, sources: Sources) -> tuple[Framework, tuple[str
         if sources.events and all(feed.columns.user_id is None for feed in sources.events):
             sentences.append("No event feed maps user_id: there are no seats, and so no usage ratio.")
     elif seats == "account":
-        sentences.append("Seats are the column of accounts, as of its extract.")
+        sentences.append("Seats are the column of accounts: of all time where it is known at creation, else of its dated copies.")
     retention = framework.outcomes.retention.model_copy(update={"basis": basis})
     outcomes = framework.outcomes.model_copy(update={"retention": retention})
     usage = framework.usage.model_copy(update={"seats": seats})
@@ -51,6 +51,7 @@ def seats_basis(framework: Framework, sources: Sources) -> SeatsBasis:
         return framework.usage.seats
     if sources.subscriptions is not None and sources.subscriptions.columns.seats is not None:
         return "subscriptions"
-    if sources.accounts is not None and sources.accounts.mapped_attributes().get("seats") in {"created", "history"}:
+    known_at = sources.accounts.mapped_attributes().get("seats") if sources.accounts is not None else None
+    if sources.subscriptions is None and known_at in {"created", "history"}:
         return "account"
     return "active_users"

@@ -289,3 +289,14 @@ class Framework(Model):
     retention_by_activation: RetentionByActivation = Field(
         default_factory=RetentionByActivation, description="Bands of the retention table."
     )
+
+    @model_validator(mode="after")
+    def _outcome_after_behaviour(self) -> Self:
+        window = self.outcomes.retention.window
+        if window is not None and window.start.days_at_least < self.activation.window.days_at_most:
+            raise refusal(
+                f"a window that starts when the activation window ({self.activation.window}) has ended, or later",
+                found=str(window),
+                key="outcomes",
+            )
+        return self

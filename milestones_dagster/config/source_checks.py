@@ -129,6 +129,11 @@ def _bases(framework: Document, sources: Document) -> Iterator[Problem]:
     path, text = needed.get(framework.value(seats), ((), ""))
     if text and not sources.value(path):
         yield framework.problem(seats, f"another basis, or `{text}` in sources.yaml")
+    elif framework.value(seats) == "account":
+        if sources.value(("subscriptions",)):
+            yield framework.problem(seats, "subscriptions or active_users: mapped subscriptions alone tell the seats of a date")
+        elif (sources.value(("accounts", "known_at", "seats")) or "hindsight") == "hindsight":
+            yield framework.problem(seats, "active_users, or `accounts.known_at.seats: created` (or history) in sources.yaml")
     has_events = bool(sources.value(("events",)))
     if has_events and not any(True for _ in sources.each("events.*.columns.user_id")):
         if framework.value(seats) == "active_users":
@@ -164,8 +169,10 @@ def _attributes(sources: Document) -> dict[str, str]:
             known[name] = str(sources.value(("accounts", "known_at", name)) or "hindsight")
     for path, _ in sources.each("accounts.attributes.*"):
         known[str(path[-1])] = str(sources.value((*path, "known_at")) or "hindsight")
-    # the subscription history wins over a column of accounts
+    # where subscriptions are mapped, their history alone tells plan and seats of a date
     for name in ("plan", "seats", "mrr"):
         if sources.value(("subscriptions", "columns", name)):
             known[name] = "history"
+        elif sources.value(("subscriptions",)):
+            known.pop(name, None)
     return known

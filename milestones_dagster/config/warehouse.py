@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from milestones_dagster.config.base import Integer, Model, Text, expects, unit
+from milestones_dagster.config.base import Integer, Model, expects, unit
 from milestones_dagster.config.duration import ShortDuration
 
 ByteSize = Annotated[
@@ -20,7 +20,14 @@ class Warehouse(Model):
     """All of `warehouse.yaml`."""
 
     engine: Literal["duckdb"] = Field(default="duckdb", description="The engine that holds the tables.")
-    path: Text = Field(default="../warehouse/warehouse.duckdb", description="The warehouse's file, relative to the config folder.")
+    path: Annotated[
+        str,
+        # DuckDB names a database after its file, and a name that is also a schema's would mean two things
+        Field(
+            pattern=r"^(.*/)?[^/]+\.duckdb$",
+            json_schema_extra=expects("a file that ends in .duckdb"),
+        ),
+    ] = Field(default="../warehouse/warehouse.duckdb", description="The warehouse's file, relative to the config folder.")
     memory_limit: ByteSize | None = Field(default=None, description="Most memory the engine takes; default: its own.")
     threads: Integer | None = Field(
         default=None,

@@ -40,6 +40,7 @@ def plan_of(session: Session) -> Plan:
     lines += [f"watermark of {name}: {mark:%Y-%m-%d %H:%M}" for name, mark in sorted(session.extract_times.items())]
     lines += [f"refused file: {file.reason}" for file in look.refused_files]
     lines += [f"refused day: {day}: {reason}" for day, reason in look.blocked.items()]
+    lines += [f"new column: {column} (noted; map it in sources.yaml if it is wanted)" for column in look.new_columns]
     lines += [f"missing day: {day}" for day in look.missing]
     for day, reason in operations.waivers(session.warehouse).items():
         # a day that was waived stays out until somebody lets it in

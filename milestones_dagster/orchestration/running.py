@@ -83,7 +83,9 @@ def dagster_home(warehouse_path: Path) -> Path:
     home.mkdir(parents=True, exist_ok=True)
     settings = home / "dagster.yaml"
     if not settings.exists():
-        settings.write_text(INSTANCE_YAML, encoding="utf-8")
+        aside = settings.with_suffix(".tmp")
+        aside.write_text(INSTANCE_YAML, encoding="utf-8")
+        aside.replace(settings)
     return home
 
 

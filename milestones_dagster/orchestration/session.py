@@ -270,6 +270,8 @@ class Session:
             ]
         inputs = self.inputs(name)
         made = make(self.warehouse, table, inputs, self._audit, partial(self._on_commit, table))
+        if table.by is None and made.state == "unchanged":
+            self._record_framework()
         return replace(made, results=[*files, *made.results])
 
     def behind(self, name: str) -> Behind:
@@ -322,8 +324,11 @@ class Session:
                 operations.record_snapshot(
                     self.warehouse, source, made.signature, made.columns, made.extracted_at, self.run_id, self.now
                 )
-        if table.by is not None:
-            return
+        if table.by is None:
+            self._record_framework()
+
+    def _record_framework(self) -> None:
+        """Records the definitions in force, once for each fingerprint."""
         operations.record_framework(
             self.warehouse,
             self.config.fingerprint,

@@ -83,7 +83,9 @@ def show_days(warehouse: Warehouse) -> None:
     placeholder = folder / _NO_DAY_FILE
     if not placeholder.exists():
         nothing = empty_rows({column.name: column.type for column in table.columns})
-        warehouse.connection.sql(nothing.sql(dialect=DIALECT)).write_parquet(str(placeholder))
+        aside = placeholder.with_suffix(".tmp")
+        warehouse.connection.sql(nothing.sql(dialect=DIALECT)).write_parquet(str(aside))
+        aside.replace(placeholder)
     everything = exp.func("read_parquet", exp.Literal.string(str(folder / "*.parquet")))
     is_refused = exp.column("refusal_reason").is_(exp.null())
     for name, condition in (("raw.raw_events", is_refused), ("operations.quarantine", is_refused.not_())):

@@ -138,6 +138,8 @@ class RawDays:
                 else:
                     if found is not None:
                         changed.append(found)
+                        # the next file of this load is compared with this one
+                        known[str(path)] = found
                 if progress is not None:
                     progress(number, len(paths))
             self._touch(source, changed)
@@ -248,19 +250,20 @@ class RawDays:
             (name, file): record for name in self.sources for file, record in operations.known_files(self.warehouse, name).items()
         }
         by_day: dict[date, list[tuple[str, str]]] = defaultdict(list)
-        days_of: dict[str, set[date]] = defaultdict(set)
+        rows_of: dict[str, Counter[date]] = defaultdict(Counter)
         rows_by_day: Counter[date] = Counter()
         for source, file, day, rows, _ in operations.file_days(self.warehouse):
             if (source, file) not in files:
                 continue
             by_day[day].append((source, file))
-            days_of[source].add(day)
+            rows_of[source][day] += rows
             rows_by_day[day] += rows
         published = operations.published_days(self.warehouse)
         waived = operations.waivers(self.warehouse)
-        for name, days in days_of.items():
+        days_of: dict[str, set[date]] = {}
+        for name, rows_by_its_day in rows_of.items():
             with_rows = {key for keys in by_day.values() for key in keys if key[0] == name}
-            days_of[name] = _delivered([files[key] for key in sorted(with_rows)], {day: rows_by_day[day] for day in days})
+            days_of[name] = _delivered([files[key] for key in sorted(with_rows)], rows_by_its_day)
         allowed_empty, missing = self._gaps(days_of)
         to_make: dict[date, str] = {}
         blocked: dict[date, str] = {}

@@ -23,8 +23,8 @@ import jsonschema
 import pytest
 import yaml
 from click.testing import CliRunner
-from deliveries import Deliveries, company
-from scenario import write_yaml
+from deliveries import STAYING, Deliveries, company
+from scenario import event, write_yaml
 
 from milestones_dagster.cli import main
 from milestones_dagster.config.loader import load_config
@@ -79,7 +79,7 @@ def files(tmp_path: Path) -> Deliveries:
 # --- help -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", ["run", "demo", "check-config", "plan", "waive", "ui", "schemas", "dictionary"])
+@pytest.mark.parametrize("command", ["run", "demo", "check-config", "plan", "waive", "withdraw", "ui", "schemas", "dictionary"])
 def test_every_command_explains_itself_and_its_options(command: str) -> None:
     for flag in ("--help", "-h"):
         said = milestones(command, flag)
@@ -94,7 +94,7 @@ def test_every_command_explains_itself_and_its_options(command: str) -> None:
 def test_the_list_of_commands_is_the_documented_one() -> None:
     said = milestones("--help")
     listed = {line.split()[0] for line in said.lines[said.lines.index("Commands:") + 1 :] if line}
-    assert {"run", "demo", "check-config", "plan", "waive", "ui", "schemas", "dictionary"} <= listed
+    assert {"run", "demo", "check-config", "plan", "waive", "withdraw", "ui", "schemas", "dictionary"} <= listed
     readme = (Path(__file__).resolve().parent.parent.parent / "README.md").read_text(encoding="utf-8")
     assert all(f"milestones {command}" in readme for command in listed)
 
@@ -411,6 +411,38 @@ def test_a_missing_day_is_waived_with_a_reason_and_taken_back(files: Deliveries)
     again = milestones("waive", "2025-02-03", "--config", files.config, "--undo")
     assert (again.code, again.lines) == (0, ["2025-02-03 was not waived"])
     assert milestones("plan", "--config", files.config).line("missing day") == "missing day: 2025-02-03"
+
+
+def test_a_file_that_does_not_come_back_is_withdrawn(files: Deliveries) -> None:
+    files.file("2025-02-03").unlink()
+    assert milestones("run", "--config", files.config).code == 1  # every other day is loaded
+    files.deliver("2025-02-03", [])
+    last = files.file("2025-02-10")
+    there = milestones("withdraw", last, "--config", files.config)
+    assert (there.code, there.lines) == (
+        1,
+        [f"{last} is there; only a file that is gone can be withdrawn: take it out of the source's folder first"],
+    )
+    last.unlink()
+    # a late row of its day comes: the day would be made again, and the rows of the file that is gone would be lost
+    files.deliver("2025-02-11", [event(STAYING[0], "chat", "2025-02-10 23:00")])
+    gone = milestones("plan", "--config", files.config)
+    assert gone.line("refused day").startswith(
+        "refused day: 2025-02-10: 2025-02-10.parquet touches this day and is gone; deliver it again"
+    )
+    assert gone.line("raw_events ").split()[1] == "refused"
+    unknown = files.file("2025-02-20")
+    never = milestones("withdraw", unknown, "--config", files.config)
+    assert (never.code, never.lines) == (1, [f"{unknown} was never loaded; `milestones plan` names the files that are missed"])
+    withdrawn = milestones("withdraw", last, "--config", files.config)
+    assert (withdrawn.code, withdrawn.lines) == (0, [f"{last}: withdrawn; the next run makes its days without it"])
+    plan = milestones("plan", "--config", files.config)
+    assert "refused day" not in plan.text
+    assert plan.line("watermark of product") == "watermark of product: 2025-02-03"
+    assert plan.line("raw_events ").split(maxsplit=2)[1:] == [
+        "behind",
+        "3 day(s) to make: 2025-02-03, 2025-02-10, 2025-02-11",
+    ]
 
 
 # --- demo, schemas, dictionary, ui ----------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ def main() -> None:
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
     from scenario import World
 
-    from milestones_dagster.definitions import build_defs
+    from milestones_dagster.wiring import build_defs
 
     with tempfile.TemporaryDirectory() as folder:
         config = World(events=[], last_day="2025-01-05").write(Path(folder))

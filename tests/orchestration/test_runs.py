@@ -21,10 +21,10 @@ from deliveries import LEAVING, STAYING, Deliveries, Ran, calendar, company, run
 from scenario import event
 
 from milestones_dagster.config.loader import load_config
-from milestones_dagster.definitions import build_defs
 from milestones_dagster.orchestration.jobs import JOB, QUIET
 from milestones_dagster.orchestration.sensors import CHECK_SENSOR, RUN_SENSOR
 from milestones_dagster.orchestration.session import Declared
+from milestones_dagster.wiring import build_defs
 
 FIRST_DAYS = calendar("2025-01-28", "2025-02-10")
 RULE = {

@@ -139,7 +139,7 @@ def test_schemas_accept_the_good_config_and_variables_and_refuse_unknown_keys(tm
     assert sorted(path.name for path in paths) == sorted(f"{name}.schema.json" for name in MODELS)
     for name, text in (("framework", FRAMEWORK), ("sources", SOURCES), ("tracking_plan", TRACKING_PLAN)):
         jsonschema.validate(yaml.safe_load(text), schemas()[name])
-    jsonschema.validate({"threads": "${CORES}", "path": "a"}, schemas()["warehouse"])
+    jsonschema.validate({"threads": "${CORES}", "path": "a.duckdb"}, schemas()["warehouse"])
     with pytest.raises(jsonschema.ValidationError, match="tread"):
         jsonschema.validate({"tread": 1}, schemas()["warehouse"])
     with pytest.raises(jsonschema.ValidationError):

@@ -93,6 +93,12 @@ class Case:
     sample: list[dict[str, str]]
     clean_total: int
     clean: str = ""
+    severity: str = "critical"
+
+
+def state(account: str, started_at: str) -> dict[str, str]:
+    """The key of a state of an account's subscription, recorded when it started."""
+    return {"account_key": key(account), "subscription_id": f"sub-{account}", "started_at": started_at, "recorded_at": started_at}
 
 
 MAY_OF_ALL = {"month": "2025-05-01", "segment_kind": "all", "segment": "all"}
@@ -151,7 +157,20 @@ BY_HAND: dict[tuple[str, str], Case] = {
         "UPDATE {t} SET account_key = 1", 2, 2, [{"account_id": "a"}, {"account_id": "b"}], 2
     ),
     ("users", "keys_without_collision"): Case(
-        "UPDATE {t} SET user_key = 1 WHERE user_id <> 'u2'", 2, 3, [{"user_id": "u1"}, {"user_id": "u3"}], 3
+        # the key, not the identifier, is what a sample may show of a person
+        "UPDATE {t} SET user_key = 1 WHERE user_id <> 'u2'", 2, 3, [{"user_key": "1"}], 3
+    ),
+    ("subscriptions", "one_currency"): Case(
+        f"UPDATE {{t}} SET currency = 'EUR' WHERE {A}", 1, 2, [state("a", "2025-01-01 00:00:00")], 2
+    ),
+    ("subscriptions", "states_without_overlap"): Case(
+        # the next state starts while the first one has no end
+        f"INSERT INTO {{t}} SELECT * REPLACE (TIMESTAMP '2025-02-01' AS started_at) FROM {{t}} WHERE {A}",
+        1,
+        3,
+        [state("a", "2025-01-01 00:00:00")],
+        2,
+        severity="warning",
     ),
     # two accounts in January to May
     ("account_months", "paid_time_within_month"): Case(
@@ -343,7 +362,7 @@ def test_a_fault_of_the_product_is_found_and_clean_rows_pass(clean, table, rule)
     found = audited(clean, table, {rule}, case.change)[rule]
     assert (found.errored, found.passed, found.unexpected_count, found.total_count) == (None, False, case.count, case.total)
     assert (found.sample_keys, found.sample_truncated) == (case.sample, False)
-    assert found.rule.severity == "critical"
+    assert found.rule.severity == case.severity
 
 
 # --- what every header says -----------------------------------------------------------------------------------------
@@ -495,11 +514,6 @@ def group(column: str, value: str, count: int, total: int) -> dict[str, Any]:
     return {column: value, "unexpected_count": count, "total_count": total, "share": count / total}
 
 
-def state(account: str, started_at: str) -> dict[str, str]:
-    """The key of a state of an account's subscription, recorded when it started."""
-    return {"account_key": key(account), "subscription_id": f"sub-{account}", "started_at": started_at, "recorded_at": started_at}
-
-
 # rows by day: 2, 4, none, 60, 208 and 2
 IN_FILES: dict[tuple[str, str], Found] = {
     ("raw_events", "refused_rows"): Found(
@@ -517,8 +531,8 @@ IN_FILES: dict[tuple[str, str], Found] = {
         200, 276, "warning", [{"day": "2025-01-05", "event_id": f"2025-01-05-{number}"} for number in (10, 100, 101, 102, 103)],
     ),
     ("accounts", "events_of_known_accounts"): Found(
-        # of four pairs of account and user by day, two are of the ghost
-        2, 4, "critical", [{"account_id": "ghost"}],
+        # of five events, three are of the ghost
+        3, 5, "critical", [{"account_id": "ghost"}],
     ),
     ("accounts", "created_before_first_event"): Found(1, 2, "warning", [{"account_id": "b"}]),
     ("subscriptions", "ends_after_start"): Found(
@@ -605,7 +619,7 @@ def test_every_rule_has_a_passing_and_a_failing_fixture(clean):
     declared = clean.session.declared
     product = {(table, rule.name) for table, rules in declared.suites.items() for rule in rules if rule.origin == "product"}
     assert product == set(BY_HAND) | set(IN_FILES) | APART
-    assert len(product) == 58
+    assert len(product) == 60
     # every YAML beside a table is read
     files = {path.stem for path in SQL_ROOT.rglob("*.yaml")}
     assert {table for table, _ in product} == files

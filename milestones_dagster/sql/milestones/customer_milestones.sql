@@ -1,7 +1,8 @@
 /*
 about: >
   The table that the company reads: which milestones each customer holds at the end of each month. The stage is the highest k such that milestones 1 to k
-  all hold; setup and activation hold for good once reached, usage and maturity are of the month. Past rows never change: they read what was known then.
+  all hold; setup and activation hold for good once reached, usage and maturity are of the month. Past rows read what was known then and change only when a
+  day of theirs is restated.
 grain: one row per account and month
 key: [account_id, month]
 columns:

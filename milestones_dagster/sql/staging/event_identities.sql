@@ -12,6 +12,7 @@ columns:
   account_id: VARCHAR -- The account's own identifier.
   user_id: VARCHAR -- The user's own identifier.
   first_at: TIMESTAMP NOT NULL -- First event of the pair on that day, UTC.
+  events: BIGINT NOT NULL [events] -- Events of the pair on that day.
 */
 SELECT
   e.day,
@@ -19,7 +20,8 @@ SELECT
   COALESCE(e.user_key, 0) AS user_key,
   MIN(e.account_id) AS account_id,
   MIN(e.user_id) AS user_id,
-  MIN(e.occurred_at) AS first_at
+  MIN(e.occurred_at) AS first_at,
+  COUNT(*) AS events
 FROM raw_events AS e
 WHERE e.account_key IS NOT NULL OR e.user_key IS NOT NULL
 GROUP BY e.day, COALESCE(e.account_key, 0), COALESCE(e.user_key, 0)

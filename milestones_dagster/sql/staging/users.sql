@@ -1,7 +1,7 @@
 /*
 about: The people behind the events, with the account that each belongs to, from the users source or, without one, from the events.
 grain: one row per user
-key: [user_id]
+key: [user_key]
 columns:
   user_id: VARCHAR NOT NULL -- The user's own identifier.
   user_key: BIGINT NOT NULL -- 64-bit key that stands for it in every event table.
