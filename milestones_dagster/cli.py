@@ -453,6 +453,8 @@ def _print_headline(console: "Console", headline: "Headline") -> None:
         bands.add_row(_plain(band.band), f"{band.accounts:,}", f"{band.retained:,}", percent)
     console.print("\n[bold]Retention by activation[/] (it goes with staying, it is not shown to cause it)")
     console.print(bands)
+    if headline.apart.sentence is not None:
+        console.print(headline.apart.sentence)
     if headline.auc is not None:
         value, low, high = headline.auc
         console.print(f"\n[bold]What goes with staying[/]: held-out AUC {value:.3f} (95 % interval {low:.3f} to {high:.3f})")

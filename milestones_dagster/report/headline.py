@@ -31,6 +31,29 @@ class Band:
 
 
 @dataclass(frozen=True)
+class Apart:
+    """Accounts beside the rates, over all bands; `accounts` are those in them."""
+
+    accounts: int
+    left_before: int
+    locked: int
+    open_accounts: int
+
+    @property
+    def sentence(self) -> str | None:
+        """How many are in no rate and why, in one sentence; None where nobody is left out."""
+        parts = []
+        if self.left_before:
+            share = self.left_before / (self.accounts + self.left_before)
+            parts.append(f"{self.left_before:,} left before the landmark ({share:.1%})")
+        if self.locked:
+            parts.append(f"{self.locked:,} could not leave within the horizon")
+        if self.open_accounts:
+            parts.append(f"{self.open_accounts:,} with an outcome still open")
+        return f"Accounts in no rate: {', '.join(parts)}." if parts else None
+
+
+@dataclass(frozen=True)
 class RankedFeature:
     """One feature of the ranking."""
 
@@ -51,6 +74,7 @@ class Headline:
     paying: int
     milestones: tuple[Share, ...]
     retention: tuple[Band, ...]
+    apart: Apart
     auc: tuple[float, float, float] | None
     features: tuple[RankedFeature, ...]
     notes: tuple[str, ...]
@@ -74,6 +98,10 @@ def read_headline(warehouse_path: Path) -> Headline:
         bands = connection.execute(
             "SELECT band, accounts, retained FROM milestones.retention_by_activation ORDER BY position",
         ).fetchall()
+        apart = connection.execute(
+            """SELECT coalesce(sum(accounts), 0), coalesce(sum(left_before), 0), coalesce(sum(locked), 0), coalesce(sum("open"), 0)
+               FROM milestones.retention_by_activation""",
+        ).fetchall()
         paying = connection.execute(
             "SELECT count(*) FROM milestones.customer_milestones WHERE month = ? AND is_paying", [month]
         ).fetchone()
@@ -84,6 +112,7 @@ def read_headline(warehouse_path: Path) -> Headline:
             paying=int(paying[0]) if paying else 0,
             milestones=tuple(Share(*row) for row in shares),
             retention=tuple(Band(*row) for row in bands),
+            apart=Apart(*(int(number) for number in apart[0])),
             auc=_auc(connection),
             features=_features(connection),
             notes=tuple(row[0] for row in connection.execute("SELECT note FROM milestones.notes ORDER BY position").fetchall()),

@@ -153,7 +153,7 @@ def test_the_plan_before_the_first_run_names_the_days_and_what_follows(told: Tol
     ]
     assert told.before.line("retention_by_activation ").split(maxsplit=2)[1:] == [
         "behind",
-        "follows activation_cohort, retention_outcomes",
+        "follows activation_cohort, observation_dates, retention_outcomes",
     ]
     tables = set(Declared.of(load_config(told.files.config)).tables)
     assert {line.split()[0] for line in told.before.lines if " behind " in line} == tables

@@ -83,6 +83,8 @@ def test_retention_by_commits_of_the_first_90_days_is_reproduced_to_the_unit(res
         ("5-9", 46, 87),
         ("10+", 71, 91),
     ]
+    # by activity nobody can be seen to leave, no term is mapped, and every window of these cohorts has elapsed
+    assert {(row["left_before"], row["locked"], row["open"]) for row in result.rows("retention_by_activation")} == {(0, 0, 0)}
 
 
 @needs_data

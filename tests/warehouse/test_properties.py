@@ -304,5 +304,11 @@ def test_open_windows_are_in_no_rate(whole):
             assert row["retained"] is None or row["known_at"] <= as_of
         landmarks = result.rows("retention_outcomes", kind="landmark", is_evidence="True")
         assert landmarks
-        assert sum(row["accounts"] for row in result.rows("retention_by_activation")) == len(landmarks)
+        bands = result.rows("retention_by_activation")
+        assert sum(row["accounts"] for row in bands) == len(landmarks)
+        standings = Counter(row["standing"] for row in result.rows("activation_landmarks"))
+        for column, standing in (("accounts", "row"), ("left_before", "left_before"), ("locked", "locked")):
+            assert sum(row[column] for row in bands) == standings[standing], column
+        beside = sum(row[column] for row in bands for column in ("accounts", "left_before", "locked", "open"))
+        assert beside + sum(not row["is_elapsed"] for row in cohort.values()) == len(cohort)
         assert not young & {row["account_id"] for row in landmarks}

@@ -363,7 +363,10 @@ def test_by_activity_an_account_is_retained_with_a_core_event_in_the_window_afte
         made_world, tmp_path_factory.mktemp("window"), "retention_outcomes", "retention_by_activation", as_of="2025-01-02"
     ) as made:
         rows = {row["account_id"]: row for row in made.rows("retention_outcomes", kind="landmark")}
-        bands = [(row["band"], row["accounts"], row["retained"]) for row in made.rows("retention_by_activation")]
+        bands = [
+            tuple(row[name] for name in ("band", "accounts", "retained", "left_before", "left_before_share", "locked", "open"))
+            for row in made.rows("retention_by_activation")
+        ]
     first = rows["at-start"]
     assert (first["outcome_to"], first["known_at"]) == (at("2025-01-01 12:00"), at("2025-01-01 12:00"))
     assert {account: row["retained"] for account, row in rows.items()} == {
@@ -380,8 +383,9 @@ def test_by_activity_an_account_is_retained_with_a_core_event_in_the_window_afte
     assert {(row["is_locked"], row["is_dormant"], row["is_expanded_mrr"], row["mrr_at_end"]) for row in rows.values()} == {
         (False, None, None, None)
     }
-    # one event: before-start, before-end, at-end, nothing, just-known, later-cohort; two: at-start
-    assert bands == [("1", 6, 1), ("2+", 1, 1)]
+    # one event: before-start, before-end, at-end, nothing, just-known, later-cohort, and not-known, which is open; two: at-start;
+    # nobody can be seen to leave before the landmark
+    assert bands == [("1", 6, 1, 0, 0.0, 0, 1), ("2+", 1, 1, 0, 0.0, 0, 0)]
 
 
 def test_by_activity_with_a_horizon_the_window_follows_each_date(tmp_path_factory: pytest.TempPathFactory) -> None:

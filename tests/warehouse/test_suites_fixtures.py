@@ -266,6 +266,14 @@ BY_HAND: dict[tuple[str, str], Case] = {
         3,
         clean="UPDATE {t} SET retained_share = CASE band WHEN '3+' THEN 1 ELSE 0 END",
     ),
+    ("retention_by_activation", "left_before_shares_within_0_1"): Case(
+        "UPDATE {t} SET left_before_share = CASE band WHEN '0' THEN -0.1 ELSE 1 END",
+        1,
+        3,
+        [{"band": "0"}],
+        3,
+        clean="UPDATE {t} SET left_before_share = CASE band WHEN '0' THEN 0 ELSE 1 END",
+    ),
     # of each account its start, its landmark, and the four months from February on
     ("retention_outcomes", "censored_is_not_left"): Case(
         "UPDATE {t} SET retained = NULL WHERE account_id = 'a' AND kind = 'start'",

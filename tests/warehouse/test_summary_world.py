@@ -3,7 +3,10 @@
 Put here which accounts are in a rate. Keep out how a milestone or an outcome is told (their own worlds).
 """
 
+from collections import Counter
 from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -163,13 +166,15 @@ BAND_EVENTS = {
     "five-in-long-gap": 5,
     "five-locked": 5,
     "five-censored": 5,
+    "one-gone-open": 1,
+    "none-as-of-landmark": 0,
+    "none-young": 0,
 }
 
 
-def test_retention_by_activation_bands_who_pays_at_the_landmark_and_whose_outcome_is_known(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    # tenure from 1 June 2024: landmark 1 September, outcome to 1 December, known from 8 December, the as-of time
+def bands(folder: Path, as_of: str, policy: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
+    """The table as rows of band, accounts, retained and their share, left before and their share, locked, open."""
+    # tenure from 1 June 2024: landmark 1 September, outcome to 1 December, known from 8 December
     ends = {
         "none-left": "2024-11-01",
         "two-left": "2024-12-01",  # a gap that begins at the very end of the window
@@ -179,8 +184,15 @@ def test_retention_by_activation_bands_who_pays_at_the_landmark_and_whose_outcom
         "five-gone": "2024-08-15",
         "five-gone-at-landmark": "2024-09-01",
         "five-in-long-gap": "2024-08-28",
+        "one-gone-open": "2024-08-15",
     }
-    starts = {"five-censored": "2024-06-02"}
+    # landmarks 2 September, so known from 9 December; 8 December; 9 December
+    starts = {
+        "five-censored": "2024-06-02",
+        "one-gone-open": "2024-06-02",
+        "none-as-of-landmark": "2024-09-08",
+        "none-young": "2024-09-09",
+    }
     terms = {"five-locked": 12}
     rows = [
         subscription(account, starts.get(account, "2024-06-01"), ends.get(account), term_months=terms.get(account))
@@ -193,16 +205,54 @@ def test_retention_by_activation_bands_who_pays_at_the_landmark_and_whose_outcom
     ]
     # neither the trial's nor the landmark's own event counts
     happened += [event("none", "started", "2024-05-31"), event("none", "started", "2024-09-01")]
-    made_world = World(happened, last_day="2024-12-31", subscriptions=rows)
-    with made_up_to(made_world, tmp_path_factory.mktemp("bands"), "retention_by_activation", as_of="2024-12-08") as made:
-        found = [
-            (row["band"], row["accounts"], row["retained"], row["retained_share"]) for row in made.rows("retention_by_activation")
-        ]
-    assert found == [
-        # none, none-left
-        ("0", 2, 1, 1 / 2),
-        # one; two-left and two-left-at-once left
-        ("1-2", 3, 1, 1 / 3),
-        # three, five-left-later, three-bridged
-        ("3+", 3, 3, 1.0),
+    made_world = World(happened, last_day="2024-12-31", subscriptions=rows, framework=policy or {})
+    columns = ("band", "accounts", "retained", "retained_share", "left_before", "left_before_share", "locked", "open")
+    with made_up_to(made_world, folder, "retention_by_activation", "activation_landmarks", as_of=as_of) as made:
+        found = made.rows("retention_by_activation")
+        standings = Counter(row["standing"] for row in made.rows("activation_landmarks"))
+        cohort = made.rows("activation_cohort")
+    if policy is None:
+        total = {name: sum(row[name] for row in found) for name in ("accounts", "left_before", "locked", "open")}
+        assert (total["accounts"], total["left_before"], total["locked"]) == (
+            standings["row"], standings["left_before"], standings["locked"],
+        )  # fmt: skip
+        assert sum(total.values()) + sum(not row["is_elapsed"] for row in cohort) == len(cohort) == len(BAND_EVENTS)
+    return [tuple(row[name] for name in columns) for row in found]
+
+
+def test_retention_by_activation_bands_who_pays_at_the_landmark_and_whose_outcome_is_known(tmp_path: Path) -> None:
+    assert bands(tmp_path, "2024-12-08") == [
+        # none, none-left; none-as-of-landmark is open
+        ("0", 2, 1, 1 / 2, 0, 0.0, 0, 1),
+        # one; two-left and two-left-at-once left; one-gone-open left before its landmark, in a time that is still open
+        ("1-2", 3, 1, 1 / 3, 0, 0.0, 0, 1),
+        # three, five-left-later, three-bridged; gone, gone-at-landmark and in-long-gap left before, 3 of 6; locked; censored
+        ("3+", 3, 3, 1.0, 3, 3 / 6, 1, 1),
+    ]
+
+
+def test_a_day_later_the_open_ones_are_settled(tmp_path: Path) -> None:
+    assert bands(tmp_path, "2024-12-09") == [
+        # none-young has elapsed by now
+        ("0", 2, 1, 1 / 2, 0, 0.0, 0, 2),
+        ("1-2", 3, 1, 1 / 3, 1, 1 / 4, 0, 0),
+        ("3+", 4, 4, 1.0, 3, 3 / 7, 1, 0),
+    ]
+
+
+def test_while_no_outcome_is_known_all_that_elapsed_is_open_and_there_is_no_share(tmp_path: Path) -> None:
+    assert bands(tmp_path, "2024-10-01") == [
+        ("0", 0, 0, None, 0, None, 0, 2),
+        ("1-2", 0, 0, None, 0, None, 0, 4),
+        ("3+", 0, 0, None, 0, None, 0, 8),
+    ]
+
+
+def test_locked_rows_may_be_included_and_later_cohorts_are_counted_nowhere(tmp_path: Path) -> None:
+    policy = {"outcomes": {"retention": {"include_locked": True}}, "retention_by_activation": {"cohorts_before": date(2024, 6, 2)}}
+    assert bands(tmp_path, "2024-12-08", policy) == [
+        ("0", 2, 1, 1 / 2, 0, 0.0, 0, 0),
+        ("1-2", 3, 1, 1 / 3, 0, 0.0, 0, 0),
+        # three, five-left-later, three-bridged, five-locked
+        ("3+", 4, 4, 1.0, 3, 3 / 7, 0, 0),
     ]

@@ -193,7 +193,7 @@ DEPENDENCIES = {
     "maturity_categories": ("account_event_daily", "account_months"),
     "milestone_summary": ("activation_cohort", "customer_milestones", "setup_steps"),
     "notes": ("raw_events",),
-    "retention_by_activation": ("activation_cohort", "retention_outcomes"),
+    "retention_by_activation": ("activation_cohort", "observation_dates", "retention_outcomes"),
     "retention_outcomes": ("account_history", "account_tenure", "observation_dates", "paid_spells", "rule_events"),
     "setup_steps": ("account_tenure", "rule_events"),
     "usage_ratio": ("account_months", "accounts", "rule_events", "users"),
