@@ -173,9 +173,16 @@ class _Account:
             self.happen(self.rng.choice(("hours_on", "hours_on", "hours_off")), instant)
 
     def converse(self, conversation: str) -> None:
-        """Resolutions and reopenings of one conversation at different times; some name no account and leave it to the contact."""
+        """Resolutions and reopenings of one conversation at different times; some name no account and leave it to the contact.
+
+        Of these some begin with an event of their own, and of those beginnings some name the account.
+        """
         instants = sorted({self.moment() for _ in range(self.rng.choice((1, 1, 1, 2, 3, 4)))})
         is_named = self.rng.random() < 0.6
+        if self.rng.random() < 0.5:
+            self.happen("started", self.moment(), conversation_id=conversation)
+            if not is_named and self.rng.random() < 0.7:
+                self.company.events[-1]["account_id"] = None
         for number, instant in enumerate(instants):
             name = "reopened" if number % 2 and self.rng.random() < 0.8 else "resolved"
             self.happen(name, instant, conversation_id=conversation)

@@ -209,11 +209,11 @@ class Company:
 
     @cached_property
     def conversations(self) -> Mapping[str, list[Row]]:
-        """Resolutions and reopenings by conversation, in the order of time."""
+        """Beginnings, resolutions and reopenings by conversation, in the order of time."""
         found: dict[str, list[Row]] = defaultdict(list)
         for row in self.events:
             conversation = json.loads(row["properties"] or "{}").get("conversation_id")
-            if row["event"] in {"resolved", "reopened"} and conversation is not None:
+            if row["event"] in {"started", "resolved", "reopened"} and conversation is not None:
                 found[conversation].append(row)
         return found
 
@@ -235,12 +235,21 @@ class Company:
         return found
 
     def _contact(self, rows: Sequence[Row], known_at: datetime) -> str | None:
-        contacts = [
-            (row["occurred_at"], row["user_id"], account)
-            for row in rows
-            if (account := self._account_of(row["user_id"], known_at)) is not None
-        ]
-        return min(contacts)[2] if contacts else None
+        """The account of the earliest contact: the one on its event, else that of the user; ties by the id of a known user."""
+        contacts = []
+        for row in rows:
+            account = row["account_id"] or self._account_of(row["user_id"], known_at)
+            if account is not None:
+                user = row["user_id"] if self._is_known(row["user_id"], known_at) else None
+                contacts.append((row["occurred_at"], user is None, user or "", account))
+        return min(contacts)[3] if contacts else None
+
+    def _is_known(self, user: str | None, known_at: datetime) -> bool:
+        if user is None:
+            return False
+        if self.users is None:
+            return user in self._sightings and self._sightings[user][0] < known_at
+        return any(row["user_id"] == user and (row["created_at"] is None or row["created_at"] < known_at) for row in self.users)
 
     @cached_property
     def _sightings(self) -> Mapping[str, tuple[datetime, str]]:
@@ -518,15 +527,23 @@ def _is_locked(company: Company, paid: Sequence[State], observed: datetime, hori
 def retention_by_activation(company: Company) -> Rows:
     """One row per band of activation events."""
     counts = {key[0]: row["activation_events"] for key, row in activation_cohort(company).items() if row["is_elapsed"]}
-    landmarks = {key[0]: row for key, row in retention_outcomes(company).items() if key[1] == "landmark"}
-    known = {account: row["retained"] for account, row in landmarks.items() if row["is_evidence"]}
+    judged = {key[0]: row for key, row in activation_landmarks(company).items()}
     rows: Rows = {}
     for band, low, high in BANDS:
-        inside = [known[account] for account, count in counts.items() if account in known and low <= count < high]
+        inside: dict[str, list[str]] = defaultdict(list)
+        for account, count in counts.items():
+            if low <= count < high:
+                inside[judged[account]["standing"] if account in judged else "open"].append(account)
+        compared, left = len(inside["row"]), len(inside["left_before"])
+        retained = sum(judged[account]["retained"] for account in inside["row"])
         rows[(band,)] = {
-            "accounts": len(inside),
-            "retained": sum(inside),
-            "retained_share": sum(inside) / len(inside) if inside else None,
+            "accounts": compared,
+            "retained": retained,
+            "retained_share": retained / compared if compared else None,
+            "left_before": left,
+            "left_before_share": left / (compared + left) if compared + left else None,
+            "locked": len(inside["locked"]),
+            "open": len(inside["open"]),
         }
     return rows
 

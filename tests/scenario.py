@@ -38,6 +38,7 @@ FRAMEWORK: dict[str, Any] = {
         "events": ["resolved"],
         "entity": "conversation_id",
         "reopened_by": ["reopened"],
+        "contact_events": ["started"],
         "seats": "subscriptions",
         "threshold": 2,
     },

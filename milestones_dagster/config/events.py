@@ -42,6 +42,7 @@ def uses(framework: Framework) -> Iterator[tuple[str, tuple[str, ...]]]:
     yield "activation", framework.activation.events
     yield "usage", framework.usage.events
     yield "usage reopened", framework.usage.reopened_by
+    yield "usage contact", framework.usage.contact_events
     yield "core events", framework.core_events
     by_feature: dict[str, tuple[str, ...]] = {}
     for feature in framework.features.catalogue:

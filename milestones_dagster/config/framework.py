@@ -130,6 +130,11 @@ class Usage(EventRule):
         description="Property that names the thing resolved (conversation_id); without it the events are counted.",
     )
     reopened_by: tuple[Text, ...] = Field(default=(), description="Events that open the entity again; only with `entity`.")
+    contact_events: tuple[Text, ...] = Field(
+        default=(),
+        description="Events, beside `events` and `reopened_by`, that name a contact of the entity (conversation_started); an entity "
+        "whose resolution names no account belongs to that of its earliest contact. Only with `entity`, which they must carry.",
+    )
     seats: SeatsBasis = Field(
         default="subscriptions",
         description="What a seat is: seats bought, users active in the month, or the seats column of accounts. "
@@ -143,12 +148,18 @@ class Usage(EventRule):
     )
 
     @model_validator(mode="after")
-    def _reopening_needs_an_entity(self) -> Self:
+    def _needs_an_entity(self) -> Self:
         if self.reopened_by and self.entity is None:
             raise refusal(
                 "`entity` beside it: the property that names what is reopened",
                 found="reopened_by without entity",
                 key="reopened_by",
+            )
+        if self.contact_events and self.entity is None:
+            raise refusal(
+                "`entity` beside it: the property that names what the contacts take part in",
+                found="contact_events without entity",
+                key="contact_events",
             )
         return self
 

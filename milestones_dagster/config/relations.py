@@ -166,6 +166,7 @@ def _rules(framework: Framework, tracked: Sequence[str]) -> dict[str, Relation]:
         ("activation", framework.activation.events, None),
         ("usage", usage.events, usage.entity),
         ("usage_reopened", usage.reopened_by, usage.entity),
+        ("usage_contact", usage.contact_events, usage.entity),
         ("core", framework.core_events, None),
     ]
     for rule, names, entity in plain:

@@ -18,6 +18,7 @@ _EVENTS = (
     "activation.events.*",
     "usage.events.*",
     "usage.reopened_by.*",
+    "usage.contact_events.*",
     "features.catalogue.*.events.*",
     "features.catalogue.*.on_events.*",
     "features.catalogue.*.off_events.*",
@@ -40,6 +41,7 @@ def check_events(documents: Mapping[str, Document]) -> list[Problem]:
         for pattern in _RULES:
             for path, _ in framework.each(pattern):
                 problems += _properties(framework, path, tracked, declared)
+        problems += _contacts(framework, tracked, declared)
     return problems
 
 
@@ -83,3 +85,16 @@ def _properties(
                 known=union,
                 severity="warning",
             )
+
+
+def _contacts(framework: Document, tracked: tuple[str, ...], declared: Mapping[str, frozenset[str]]) -> Iterator[Problem]:
+    """Yield a problem for every name of a contact's events whose events all declare properties, and none the entity."""
+    for _, entity in framework.texts("usage.entity"):
+        for path, name in framework.texts("usage.contact_events.*"):
+            known = [declared.get(event, frozenset()) for event in expand([name], tracked)]
+            if known and all(known) and entity not in frozenset().union(*known):
+                yield framework.problem(
+                    path,
+                    f"an event that tracking_plan.yaml gives the property {entity}, which tells what the contact takes part in",
+                    severity="warning",
+                )

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from test_config_world import FRAMEWORK, changed, messages, write
+from test_config_world import FRAMEWORK, TRACKING_PLAN, changed, messages, write
 
 FRAMEWORK_CASES = {
     "nothing_required": (
@@ -161,6 +161,19 @@ FRAMEWORK_CASES = {
             "framework.yaml:15 usage.reopened_by: found reopened_by without entity, expected `entity` beside it: "
             "the property that names what is reopened"
         ),
+    ),
+    "contacts_without_entity": (
+        "threshold: 2}",
+        "threshold: 2, contact_events: [note_shared]}",
+        (
+            "framework.yaml:15 usage.contact_events: found contact_events without entity, expected `entity` beside it: "
+            "the property that names what the contacts take part in"
+        ),
+    ),
+    "contacts_that_are_no_list": (
+        "threshold: 2}",
+        "threshold: 2, entity: note_id, contact_events: note_shared}",
+        "framework.yaml:15 usage.contact_events: found 'note_shared', expected a list",
     ),
     "seats_that_are_not_mapped": (
         "threshold: 2}",
@@ -392,3 +405,17 @@ def test_framework(tmp_path: Path, case: str) -> None:
     old, new, message = FRAMEWORK_CASES[case]
     folder = write(tmp_path, framework=changed(FRAMEWORK, old, new))
     assert sorted(messages(folder)) == sorted([message, *ALSO.get(case, [])])
+
+
+def test_an_event_of_contacts_carries_the_entity(tmp_path: Path) -> None:
+    # note_read may have any property; note_saved has the entity, and so has an event that the pattern stands for
+    plan = changed(TRACKING_PLAN, "A note was shared.", "A note was shared., properties: {team: The team.}")
+    plan += "  - {name: note_read, description: A note was read.}\n"
+    contacts = 'threshold: 2, entity: note_id, contact_events: [note_saved, note_read, note_shared, "note_s*", note_sharde]}'
+    framework = changed(FRAMEWORK, "threshold: 2}", contacts)
+    assert messages(write(tmp_path, framework=framework, tracking_plan=plan)) == [
+        "framework.yaml:15 usage.contact_events[2]: found 'note_shared', expected an event that tracking_plan.yaml gives "
+        "the property note_id, which tells what the contact takes part in",
+        "framework.yaml:15 usage.contact_events[4]: found 'note_sharde', expected an event of tracking_plan.yaml; "
+        "closest: note_shared, note_saved, note_read",
+    ]

@@ -28,7 +28,7 @@ setup:
     - {name: second_author, title: A second author, events: [saved], distinct: users, minimum_distinct: 2}
     - {name: second_project, title: A second project, events: ["nova.*", saved], distinct: project, minimum_distinct: 2, required: false}
 activation: {title: Talks, events: [talk_started], window: 90 d, threshold: 20}
-usage: {title: Resolved, events: [talk_resolved], entity: talk_id, reopened_by: [talk_reopened], where: {kind: chat}, seats: active_users, threshold: 1.5}
+usage: {title: Resolved, events: [talk_resolved], entity: talk_id, reopened_by: [talk_reopened], contact_events: ["talk_*", installed], where: {kind: chat}, seats: active_users, threshold: 1.5}
 maturity:
   mature_categories: 1
   window: 28 d
@@ -115,6 +115,10 @@ EXPECTED: dict[str, list[tuple[object, ...]]] = {
         ("activation", "talk_started", None, None, None),
         ("usage", "talk_resolved", None, None, "talk_id"),
         ("usage_reopened", "talk_reopened", None, None, "talk_id"),
+        ("usage_contact", "talk_started", None, None, "talk_id"),
+        ("usage_contact", "talk_resolved", None, None, "talk_id"),
+        ("usage_contact", "talk_reopened", None, None, "talk_id"),
+        ("usage_contact", "installed", None, None, "talk_id"),
         ("core", "talk_resolved", None, None, None),
         ("core", "nova.merged", None, None, None),
         ("core", "nova.opened", None, None, None),
@@ -183,6 +187,10 @@ EXPECTED: dict[str, list[tuple[object, ...]]] = {
         ("talk_started", "activation"),
         ("talk_resolved", "usage"),
         ("talk_reopened", "usage reopened"),
+        ("talk_started", "usage contact"),
+        ("talk_resolved", "usage contact"),
+        ("talk_reopened", "usage contact"),
+        ("installed", "usage contact"),
         ("talk_resolved", "core events"),
         ("nova.merged", "core events"),
         ("nova.opened", "core events"),

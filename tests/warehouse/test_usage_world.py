@@ -22,6 +22,10 @@ def reopened(account: str | None, conversation: str, when: str, user: str | None
     return event(account, "reopened", when, user, conversation_id=conversation)
 
 
+def started(account: str | None, conversation: str, when: str, user: str | None = "u1") -> dict[str, Any]:
+    return event(account, "started", when, user, conversation_id=conversation)
+
+
 def several(account: str, number: int, day: str) -> list[dict[str, Any]]:
     return [resolved(account, f"{account} {day} {each}", f"{day} {each % 24:02}:00") for each in range(number)]
 
@@ -93,6 +97,48 @@ EVENTS = [
     # a contact who came after the month's end changes nothing in the closed month
     resolved(None, "contact 6", "2025-01-10", None),
     resolved(None, "contact 6", "2025-02-10", "user-late"),
+    # the resolution names nobody; who began the conversation does
+    started(None, "begun 1", "2025-02-01", "user-x"),
+    resolved(None, "begun 1", "2025-02-02", None),
+    # who began it goes before who is on the resolution; at one instant the first by id
+    started(None, "begun 2", "2025-02-01", "user-y"),
+    resolved(None, "begun 2", "2025-02-02", "user-x"),
+    started(None, "begun 3", "2025-02-02", "user-y"),
+    resolved(None, "begun 3", "2025-02-02", "user-x"),
+    # a beginning may name the account itself: of a user whom nobody knows, of none, and of one who belongs to another account
+    started("contact-y", "begun 4", "2025-02-01", "user-unknown"),
+    resolved(None, "begun 4", "2025-02-02", "user-x"),
+    started("contact-y", "begun 5", "2025-02-01", None),
+    resolved(None, "begun 5", "2025-02-02", None),
+    started("contact-y", "begun 6", "2025-02-01", "user-x"),
+    resolved(None, "begun 6", "2025-02-02", None),
+    # so may an earlier resolution
+    resolved("contact-z", "begun 7", "2025-02-01", "user-x"),
+    resolved(None, "begun 7", "2025-02-02", "user-x"),
+    # a beginning that tells nothing leaves it to the next contact
+    started(None, "begun 8", "2025-02-01", "user-nowhere"),
+    started(None, "begun 8", "2025-02-02", "user-x"),
+    resolved(None, "begun 8", "2025-02-03", "user-y"),
+    # the account on the resolution goes before any contact
+    started("contact-x", "begun 9", "2025-02-01", "user-x"),
+    resolved("contact-y", "begun 9", "2025-02-02", None),
+    # a contact from after the month's end, at its first instant; one from the as-of time on
+    resolved(None, "begun 10", "2025-02-10", None),
+    started(None, "begun 10", "2025-03-01", "user-z"),
+    resolved(None, "begun 11", "2025-02-10", None),
+    started("contact-z", "begun 11", "2025-04-16", "user-z"),
+    # a user whom somebody came to know after the month's end: of no account then, and of no id in a tie
+    started(None, "begun 12", "2025-02-01", "user-new"),
+    resolved(None, "begun 12", "2025-02-02", None),
+    started("contact-new", "begun 13", "2025-02-01", "user-new"),
+    started(None, "begun 13", "2025-02-01", "user-x"),
+    resolved(None, "begun 13", "2025-02-02", None),
+    # a beginning is no resolution, and without a conversation it is nobody's
+    started("contact-z", "begun 14", "2025-02-01", "user-z"),
+    event(None, "started", "2025-02-01", "user-z"),
+    event("contact-z", "started", "2025-02-01", "user-z"),
+    started(None, "begun 15", "2025-02-01", None),
+    resolved(None, "begun 15", "2025-02-02", None),
     *several("seats-up", 7, "2025-01-10"),
     *several("overlapping", 9, "2025-01-10"),
     *several("handed-over", 7, "2025-01-10"),
@@ -150,12 +196,13 @@ SUBSCRIPTIONS = [
     subscription("end-at-as-of", "2024-12-01", "2025-04-16"),
     subscription("end-recorded-after-as-of", "2024-12-01", recorded_at="2024-12-01"),
     subscription("end-recorded-after-as-of", "2024-12-01", "2025-03-20", recorded_at="2025-04-20"),
-    *[subscription(account, "2024-12-01") for account in ("contact-late", "contact-x", "contact-y")],
+    *[subscription(f"contact-{account}", "2024-12-01") for account in ("late", "new", "x", "y", "z")],
 ]
 USERS = [
-    {"user_id": user, "account_id": account, "created_at": at("2024-12-01")}
-    for user, account in {"user-x": "contact-x", "user-y": "contact-y", "user-late": "contact-late", "user-nowhere": None}.items()
+    {"user_id": f"user-{name}", "account_id": f"contact-{name}", "created_at": at("2025-03-01" if name == "new" else "2024-12-01")}
+    for name in ("late", "new", "x", "y", "z")
 ]
+USERS.append({"user_id": "user-nowhere", "account_id": None, "created_at": at("2024-12-01")})
 
 
 @pytest.fixture(scope="module")
@@ -219,6 +266,15 @@ def test_a_conversation_counts_in_the_month_of_its_last_resolution(
         # contact 6 had no contact when January closed, and its last resolution lies in February
         ("contact-late", JANUARY, 0, 0),
         ("contact-late", FEBRUARY, 1, 1),
+        # begun 1, 3 and 8; when February closed nobody knew the id of user-new, and 13 was of user-x
+        ("contact-x", FEBRUARY, 3, 4),
+        # begun 2, 4, 5, 6 and 9
+        ("contact-y", FEBRUARY, 5, 5),
+        # begun 7, and 10 whose contact came in March
+        ("contact-z", FEBRUARY, 2, 1),
+        ("contact-z", MARCH, 0, 0),
+        # begun 12 and 13
+        ("contact-new", FEBRUARY, 2, 0),
     ],
 )
 def test_a_conversation_counts_once_for_the_account_on_its_event_else_of_its_earliest_contact(
@@ -274,6 +330,30 @@ def test_the_ratio_weighs_seats_by_paid_time(
     assert row["is_partial"] == (reason in {"partial", "running", "not_paying"})
 
 
+def test_contacts_are_kept_only_where_somebody_takes_part_in_something(world: Made) -> None:
+    # of conversations 1 to 15, without 7 and with two of 8 and of 13; the one by nobody is not kept
+    begun = [one for one in EVENTS if one["event"] == "started" and one["properties"]]
+    assert len(begun) == 16
+    kept = world.rows("rule_events", rule="usage_contact")
+    assert len(kept) == 15
+    assert all(row["entity_key"] is not None and (row["account_key"] or row["user_key"]) is not None for row in kept)
+    # as the activation rule sees them: those of an account, whether or not they begin a conversation
+    assert len(world.rows("rule_events", rule="activation")) == 8
+
+
+def test_without_contact_events_who_began_a_conversation_tells_nothing(tmp_path_factory: pytest.TempPathFactory) -> None:
+    made_world = World(
+        [started(None, "c", "2025-01-10", "user-x"), resolved(None, "c", "2025-01-11", "user-y")],
+        last_day="2025-01-31",
+        subscriptions=[subscription(account, "2024-12-01") for account in ("contact-x", "contact-y")],
+        users=USERS,
+        framework={"usage": {"contact_events": []}},
+    )
+    with made_up_to(made_world, tmp_path_factory.mktemp("no-contacts"), "usage_ratio") as made:
+        counts = {account: usage(made, account, JANUARY)["resolved"] for account in ("contact-x", "contact-y")}
+    assert counts == {"contact-x": 0, "contact-y": 1}
+
+
 def test_a_reopening_changes_the_ratio_of_the_month_and_not_that_at_its_close(world: Made) -> None:
     row = usage(world, "reopened-later", JANUARY)
     assert (row["ratio"], row["ratio_at_close"]) == (0.0, 0.5)
@@ -323,7 +403,7 @@ def test_without_an_entity_every_event_counts_and_seats_may_be_the_active_users_
         last_day="2025-02-28",
         subscriptions=None,
         accounts=[{"account_id": "whole", "created_at": at("2025-01-01")}, {"account_id": "late", "created_at": at("2025-01-17")}],
-        framework=merged(UNBILLED, {"usage": {"entity": None, "reopened_by": [], "where": {"kind": "real"}}}),
+        framework=merged(UNBILLED, {"usage": {"entity": None, "reopened_by": [], "contact_events": [], "where": {"kind": "real"}}}),
     )
     with made_up_to(made_world, tmp_path_factory.mktemp("active"), "usage_ratio") as made:
         whole, late, quiet = (
@@ -348,6 +428,10 @@ def test_seats_may_be_a_column_of_accounts_and_users_those_of_the_events(tmp_pat
             event("five", "chat", "2025-01-04", "user-2"),
             resolved(None, "contact 1", "2025-01-11", "user-1"),
             resolved(None, "contact 2", "2025-01-11", "user-2"),
+            # an account that the accounts table does not list tells nothing; the user does
+            started("stranger", "contact 3", "2025-01-11", "user-1"),
+            *[event("none", "chat", f"2025-01-{day}", "user-2") for day in range(10, 30)],
+            resolved(None, "contact 3", "2025-01-12", "user-2"),
         ],
         last_day="2025-01-31",
         subscriptions=None,
@@ -360,6 +444,6 @@ def test_seats_may_be_a_column_of_accounts_and_users_those_of_the_events(tmp_pat
     )
     with made_up_to(made_world, tmp_path_factory.mktemp("account-seats"), "usage_ratio") as made:
         five, none = (made.row("usage_ratio", account_id=account, month=JANUARY) for account in ("five", "none"))
-    # 10 conversations and contact 1 / 5 seats
-    assert (five["seats"], five["resolved"], five["ratio"], five["reached"], five["reason"]) == (5.0, 11, 2.2, True, None)
+    # 10 conversations and contacts 1 and 3 / 5 seats
+    assert (five["seats"], five["resolved"], five["ratio"], five["reached"], five["reason"]) == (5.0, 12, 2.4, True, None)
     assert (none["seats"], none["resolved"], none["ratio"], none["reached"], none["reason"]) == (None, 1, None, False, "no_seats")

@@ -2,6 +2,7 @@
 about: >
   The usage milestone: what an account got done in a month per seat it paid for. Seats are weighted by the time they were paid, so that a small, healthy
   account is as visible as a large one. `resolved` follows what is known now; `resolved_at_close` is as of the month's end and never changes.
+  A conversation is its account's that the resolving event names, else that of its earliest contact: the account on the contact's event, else of its user.
 grain: one row per account and month
 key: [account_id, month]
 columns:
@@ -44,31 +45,6 @@ WITH entity_month AS (
   FROM entity_month AS m
   JOIN entity AS e ON e.entity_key = m.entity_key
   WHERE m.resolved_at IS NOT NULL
-), contact AS (
-  SELECT e.entity_key, e.occurred_at, u.user_id, u.account_key, u.created_at
-  FROM rule_events AS e
-  JOIN users AS u ON u.user_key = e.user_key
-  CROSS JOIN run.observation AS o
-  WHERE e.entity_key IS NOT NULL AND u.account_key IS NOT NULL AND e.occurred_at < o.as_of
-), contact_now AS (
-  SELECT
-    c.entity_key,
-    c.account_key,
-    ROW_NUMBER() OVER (PARTITION BY c.entity_key ORDER BY c.occurred_at, c.user_id) AS standing
-  FROM contact AS c
-), contact_at_close AS (
-  -- a contact who came, or whom somebody came to know, after the month's end changes nothing in the closed month
-  SELECT
-    m.entity_key,
-    m.month,
-    c.account_key,
-    ROW_NUMBER() OVER (PARTITION BY m.entity_key, m.month ORDER BY c.occurred_at, c.user_id) AS standing
-  FROM closed AS m
-  JOIN run.months AS r ON r.month = m.month
-  JOIN contact AS c
-    ON c.entity_key = m.entity_key
-    AND c.occurred_at < r.close_at
-    AND (c.created_at IS NULL OR c.created_at < r.close_at)
 ), named AS (
   SELECT
     c.entity_key,
@@ -78,6 +54,53 @@ WITH entity_month AS (
   FROM closed AS c
   JOIN rule_events AS e ON e.entity_key = c.entity_key AND e.rule = 'usage' AND e.occurred_at = c.resolved_at
   JOIN accounts AS a ON a.account_key = e.account_key
+), unnamed AS (
+  SELECT c.entity_key, c.month, r.close_at
+  FROM closed AS c
+  JOIN run.months AS r ON r.month = c.month
+  LEFT JOIN named AS n ON n.entity_key = c.entity_key AND n.month = c.month AND n.standing = 1
+  WHERE n.account_key IS NULL
+), contact AS (
+  SELECT
+    m.entity_key,
+    m.month,
+    m.close_at,
+    e.occurred_at,
+    a.account_key AS event_account_key,
+    a.account_id AS event_account_id,
+    u.user_id,
+    u.account_key AS user_account_key,
+    e.occurred_at < m.close_at AS is_before_close,
+    u.created_at IS NULL OR u.created_at < m.close_at AS is_user_known_at_close
+  FROM unnamed AS m
+  JOIN rule_events AS e ON e.entity_key = m.entity_key AND e.rule IN ('usage', 'usage_reopened', 'usage_contact')
+  CROSS JOIN run.observation AS o
+  LEFT JOIN accounts AS a ON a.account_key = e.account_key
+  LEFT JOIN users AS u ON u.user_key = e.user_key
+  WHERE e.occurred_at < o.as_of
+), contact_now AS (
+  -- the event's own account goes first: it is what was known then, while users tell of today, and a person may write for two customers
+  SELECT
+    c.entity_key,
+    c.month,
+    COALESCE(c.event_account_key, c.user_account_key) AS account_key,
+    ROW_NUMBER() OVER (
+      PARTITION BY c.entity_key, c.month ORDER BY c.occurred_at, c.user_id NULLS LAST, c.event_account_id NULLS LAST
+    ) AS standing
+  FROM contact AS c
+  WHERE c.event_account_key IS NOT NULL OR c.user_account_key IS NOT NULL
+), contact_at_close AS (
+  -- a contact who came, or whom somebody came to know, after the month's end changes nothing in the closed month
+  SELECT
+    c.entity_key,
+    c.month,
+    COALESCE(c.event_account_key, c.user_account_key) AS account_key,
+    ROW_NUMBER() OVER (
+      PARTITION BY c.entity_key, c.month
+      ORDER BY c.occurred_at, CASE WHEN c.is_user_known_at_close THEN c.user_id END NULLS LAST, c.event_account_id NULLS LAST
+    ) AS standing
+  FROM contact AS c
+  WHERE c.is_before_close AND (c.event_account_key IS NOT NULL OR (c.is_user_known_at_close AND c.user_account_key IS NOT NULL))
 ), owned AS (
   SELECT
     c.*,
@@ -85,7 +108,7 @@ WITH entity_month AS (
     COALESCE(n.account_key, x.account_key) AS account_key_at_close
   FROM closed AS c
   LEFT JOIN named AS n ON n.entity_key = c.entity_key AND n.month = c.month AND n.standing = 1
-  LEFT JOIN contact_now AS k ON k.entity_key = c.entity_key AND k.standing = 1
+  LEFT JOIN contact_now AS k ON k.entity_key = c.entity_key AND k.month = c.month AND k.standing = 1
   LEFT JOIN contact_at_close AS x ON x.entity_key = c.entity_key AND x.month = c.month AND x.standing = 1
 ), counted AS (
   SELECT w.account_key, w.month, 1 AS resolved, 0 AS resolved_at_close FROM owned AS w WHERE w.is_resolved

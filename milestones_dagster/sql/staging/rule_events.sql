@@ -9,7 +9,7 @@ columns:
   day: DATE NOT NULL -- UTC day, the unit in which the table is made again.
   occurred_at: TIMESTAMP NOT NULL -- When it happened, UTC.
   reporting_date: DATE NOT NULL -- Date in the reporting time zone.
-  rule: VARCHAR NOT NULL -- The rule that the event meets, such as `setup:invite_teammates`, `activation`, `usage`, `core`.
+  rule: VARCHAR NOT NULL -- The rule that the event meets, such as `setup:invite_teammates`, `activation`, `usage`, `usage_contact`, `core`.
   event: VARCHAR NOT NULL -- Name of the event.
   source: VARCHAR NOT NULL -- Name of the event source.
   event_id: VARCHAR NOT NULL -- Identifier of the event, unique within its source and day.
@@ -65,3 +65,5 @@ LEFT JOIN conditions AS c ON c.rule = n.rule
 LEFT JOIN met AS m ON m.day = n.day AND m.rule = n.rule AND m.source = n.source AND m.event_id = n.event_id
 WHERE (c.properties IS NULL OR m.properties = c.properties)
   AND (n.account_key IS NOT NULL OR n.entity_id IS NOT NULL)
+  -- the commonest events of all may be contacts: kept only where somebody takes part in something
+  AND (n.rule <> 'usage_contact' OR (n.entity_id IS NOT NULL AND (n.account_key IS NOT NULL OR n.user_key IS NOT NULL)))
