@@ -132,8 +132,8 @@ class Usage(EventRule):
     reopened_by: tuple[Text, ...] = Field(default=(), description="Events that open the entity again; only with `entity`.")
     contact_events: tuple[Text, ...] = Field(
         default=(),
-        description="Events, beside `events` and `reopened_by`, that name a contact of the entity (conversation_started); an entity "
-        "whose resolution names no account belongs to that of its earliest contact. Only with `entity`, which they must carry.",
+        description="Events, beside `events` and `reopened_by`, that name a contact of the entity (conversation_started): where "
+        "its resolution names no account, it belongs to that of its earliest contact. Only with `entity`, which they must carry.",
     )
     seats: SeatsBasis = Field(
         default="subscriptions",

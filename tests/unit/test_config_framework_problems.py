@@ -414,8 +414,12 @@ def test_an_event_of_contacts_carries_the_entity(tmp_path: Path) -> None:
     contacts = 'threshold: 2, entity: note_id, contact_events: [note_saved, note_read, note_shared, "note_s*", note_sharde]}'
     framework = changed(FRAMEWORK, "threshold: 2}", contacts)
     assert messages(write(tmp_path, framework=framework, tracking_plan=plan)) == [
-        "framework.yaml:15 usage.contact_events[2]: found 'note_shared', expected an event that tracking_plan.yaml gives "
-        "the property note_id, which tells what the contact takes part in",
-        "framework.yaml:15 usage.contact_events[4]: found 'note_sharde', expected an event of tracking_plan.yaml; "
-        "closest: note_shared, note_saved, note_read",
+        (
+            "framework.yaml:15 usage.contact_events[2]: found 'note_shared', expected an event that tracking_plan.yaml gives "
+            "the property note_id, which tells what the contact takes part in"
+        ),
+        (
+            "framework.yaml:15 usage.contact_events[4]: found 'note_sharde', expected an event of tracking_plan.yaml; "
+            "closest: note_shared, note_saved, note_read"
+        ),
     ]
