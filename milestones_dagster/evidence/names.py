@@ -34,7 +34,8 @@ def closest_events(frame: pd.DataFrame, framework: Framework, also: Mapping[str,
         for event, events in zip(made["event"], made["events"], strict=True)
     ]
     made["hint"] = [
-        _hint(*row) for row in zip(*(made[name] for name in ("event", "events", "used_by", "unmatched_by", "closest_events")), strict=True)
+        _hint(*row)
+        for row in zip(*(made[name] for name in ("event", "events", "used_by", "unmatched_by", "closest_events")), strict=True)
     ]
     return made
 
