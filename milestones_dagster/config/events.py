@@ -35,19 +35,22 @@ def feature_events(feature: Feature) -> Iterator[tuple[str, tuple[str, ...]]]:
             return
 
 
-def uses(framework: Framework) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield everything in the framework that uses events, in words, with the names or patterns that it gives."""
+def uses(framework: Framework) -> Iterator[tuple[str, tuple[str, ...], str | None]]:
+    """Yield everything in the framework that uses events, in words, with the names or patterns and the entity that it gives.
+
+    The entity may tell the account of an event that names none; where it is None, such an event is matched by nothing.
+    """
     for step in framework.setup.steps:
-        yield f"setup step {step.name}", step.events
-    yield "activation", framework.activation.events
-    yield "usage", framework.usage.events
-    yield "usage reopened", framework.usage.reopened_by
-    yield "usage contact", framework.usage.contact_events
-    yield "core events", framework.core_events
+        yield f"setup step {step.name}", step.events, None
+    yield "activation", framework.activation.events, None
+    yield "usage", framework.usage.events, framework.usage.entity
+    yield "usage reopened", framework.usage.reopened_by, framework.usage.entity
+    yield "usage contact", framework.usage.contact_events, framework.usage.entity
+    yield "core events", framework.core_events, None
     by_feature: dict[str, tuple[str, ...]] = {}
     for feature in framework.features.catalogue:
         by_feature[feature.name] = tuple(name for _, names in feature_events(feature) for name in names)
-        yield f"feature {feature.name}", by_feature[feature.name]
+        yield f"feature {feature.name}", by_feature[feature.name], None
     for category in framework.maturity.categories:
         used = dict.fromkeys((*category.basic.of, *category.mature.of))
-        yield f"category {category.name}", tuple(name for feature in used for name in by_feature.get(feature, ()))
+        yield f"category {category.name}", tuple(name for feature in used for name in by_feature.get(feature, ())), None

@@ -88,8 +88,8 @@ def relations(config: "CompanyConfig") -> dict[str, Relation]:
         "attribute": _relation("source VARCHAR, attribute VARCHAR, known_at VARCHAR", _attributes(config)),
         "declared_source": _relation("source VARCHAR, kind VARCHAR", _declared_sources(config)),
         "configured_event": _relation(
-            "event VARCHAR, used_by VARCHAR",
-            [(event, user) for user, names in uses(framework) for event in expand(names, tracked)],
+            "event VARCHAR, used_by VARCHAR, has_entity BOOLEAN",
+            [(event, user, entity is not None) for user, names, entity in uses(framework) for event in expand(names, tracked)],
         ),
     }
 

@@ -1,6 +1,6 @@
-"""Which known names come close to a name that nobody uses.
+"""What a configured event name that matches nothing may have meant: the known names that come close, or that it has no account.
 
-Put here the comparison of names. Keep out where the names come from.
+Put here the comparison of names and its wording. Keep out where the names come from.
 """
 
 import difflib
@@ -15,10 +15,11 @@ _CUTOFF = 0.6
 
 
 def closest_events(frame: pd.DataFrame, framework: Framework, also: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Event names with, for those that never arrive, the closest names that do.
+    """Event names with, for those that never arrive, the closest names that do, and a line on why a name matches nothing.
 
     Args:
-        frame: One row per name: event, events (count), used_by and further columns that are kept.
+        frame: One row per name: event, events (count), used_by, unmatched_by (what reads it in vain, NULL where nothing does)
+            and further columns that are kept.
         framework: Unused but for the form that all such functions share.
         also: No further tables.
 
@@ -33,12 +34,16 @@ def closest_events(frame: pd.DataFrame, framework: Framework, also: Mapping[str,
         for event, events in zip(made["event"], made["events"], strict=True)
     ]
     made["hint"] = [
-        _hint(event, used_by, closest)
-        for event, used_by, closest in zip(made["event"], made["used_by"], made["closest_events"], strict=True)
+        _hint(*row)
+        for row in zip(*(made[name] for name in ("event", "events", "used_by", "unmatched_by", "closest_events")), strict=True)
     ]
     return made
 
 
-def _hint(event: str, used_by: object, closest: str | None) -> str:
-    reader = f" ({used_by})" if isinstance(used_by, str) else ""
-    return f"{event}{reader}: closest names that arrive: {closest}" if closest else f"{event}{reader}"
+def _hint(event: str, events: int, used_by: object, unmatched_by: object, closest: str | None) -> str:
+    reader = next((f" ({name})" for name in (unmatched_by, used_by) if isinstance(name, str)), "")
+    if closest:
+        return f"{event}{reader}: closest names that arrive: {closest}"
+    if events > 0 and isinstance(unmatched_by, str):
+        return f"{event}{reader}: arrives, but never with an account"
+    return f"{event}{reader}"

@@ -129,11 +129,14 @@ def _as_metadata(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _groups(result: RuleResult) -> str:
-    """The groups beyond the bound, with their own counts: a rule that judges by group fails by group, not by the whole."""
+    """The groups with their own counts: a rule that judges by group fails by group, one with a total by the whole."""
     by = result.rule.group_by or ""
     shown = [_group(by, group) for group in result.groups[:_SHOWN_GROUPS]]
     more = len(result.groups) - len(shown)
-    beyond = f"beyond the bound of {result.bound:.2%}: " if result.bound else ""
+    if result.rule.total is not None:
+        beyond = f"{_counts(result)}: "
+    else:
+        beyond = f"beyond the bound of {result.bound:.2%}: " if result.bound else ""
     return beyond + "; ".join(shown) + (f"; and {more:,} more" if more else "")
 
 
@@ -151,5 +154,9 @@ def sentence(result: RuleResult) -> str:
     if result.groups:
         return f"{title}: {_groups(result)}"
     sample = "; ".join(", ".join(f"{name} {value}" for name, value in key.items()) for key in result.sample_keys[:2])
+    return f"{title}: {_counts(result)}" + (f", such as {sample}" if sample else "")
+
+
+def _counts(result: RuleResult) -> str:
     share = f" ({result.share:.2%}, bound {result.bound:.2%})" if result.share is not None else ""
-    return f"{title}: {result.unexpected_count:,} of {result.total_count:,}{share}" + (f", such as {sample}" if sample else "")
+    return f"{result.unexpected_count:,} of {result.total_count:,}{share}"

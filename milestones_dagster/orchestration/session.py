@@ -139,10 +139,6 @@ class Session:
         self.warehouse = Warehouse(connection, folder, declared.tables)
         operations.prepare(self.warehouse)
         self.warehouse.attach("config", declared.relations)
-        feeds = declared.config.sources.events
-        timed: list[tuple[object, ...]] = [(feed.name,) for feed in feeds if feed.columns.received_at is not None]
-        # how late an event came can be told only where the source says when it arrived
-        self.warehouse.attach("run", {"timed_sources": Relation({"source": "VARCHAR"}, timed)})
         show_days(self.warehouse)
         self._extracts: dict[str, Extract] = {}
 

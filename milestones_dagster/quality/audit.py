@@ -27,7 +27,15 @@ from milestones_dagster.quality.queries import (
     sample_query,
     summary_query,
 )
-from milestones_dagster.quality.results import RuleResult, as_text, errored, judged, judged_by_group, judged_shape
+from milestones_dagster.quality.results import (
+    RuleResult,
+    as_text,
+    errored,
+    judged,
+    judged_by_group,
+    judged_by_part,
+    judged_shape,
+)
 from milestones_dagster.quality.suites import QUERY, SHAPE_TYPE, Rule
 
 Answer = Mapping[str, Any]
@@ -191,8 +199,10 @@ class _Session:
         if answer["error"] is not None:
             return errored(rule, answer["error"])
         if "group_keys" in answer:
-            lists = (answer[name] or [] for name in ("group_keys", "unexpected_counts", "total_counts"))
-            return judged_by_group(rule, *lists)
+            keys, counts = (answer[name] or [] for name in ("group_keys", "unexpected_counts"))
+            if rule.total is not None:
+                return judged_by_part(rule, keys, counts, int(answer["total_count"] or 0))
+            return judged_by_group(rule, keys, counts, answer["total_counts"] or [])
         if "element_count" not in answer:
             whole = judged(rule, 0 if answer["success"] else 1, 1)
             observed = answer.get("observed_value")

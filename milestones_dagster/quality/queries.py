@@ -31,6 +31,12 @@ _GROUP_SUMMARY = """
         LIST(total_count ORDER BY group_key) AS total_counts
     FROM unexpected_rows
 """
+_PART_SUMMARY = """
+    SELECT
+        LIST(CAST(group_key AS VARCHAR) ORDER BY group_key) AS group_keys,
+        LIST(unexpected_count ORDER BY group_key) AS unexpected_counts
+    FROM unexpected_rows
+"""
 
 
 class QueryError(ValueError):
@@ -104,19 +110,21 @@ def summary_query(rule_name: str, query: str, total: str | None, group_by: str |
     """Return, in great-expectations' form, the query of one row that sums a rule up.
 
     Its columns: `unexpected_count` and, with a `total` query, `total_count`; with `group_by` the three lists
-    `group_keys`, `unexpected_counts` and `total_counts`, one element per group. One row, because great-expectations
-    fetches at most 200 rows of a query, without an order, and runs it a second time to count them.
+    `group_keys`, `unexpected_counts` and `total_counts`, one element per group, the last of which a `total` query
+    replaces by its `total_count`. One row, because great-expectations fetches at most 200 rows of a query, without an
+    order, and runs it a second time to count them.
     """
     rows = parse_query(query)
     if group_by is None:
         summary = _static(_ROW_SUMMARY)
-        if total is not None:
-            denominator = exp.alias_(parse_query(total).subquery(), "total_count")
-            summary = summary.select(denominator, copy=False)
     else:
-        summary = _static(_GROUP_SUMMARY)
+        counts = ["unexpected_count"] if total is not None else ["unexpected_count", "total_count"]
+        summary = _static(_GROUP_SUMMARY if total is None else _PART_SUMMARY)
         grouped = exp.alias_(_columns([group_by])[0], "group_key")
-        rows = exp.select(grouped, "unexpected_count", "total_count").from_(rows.subquery("rule_rows"))
+        rows = exp.select(grouped, *counts).from_(rows.subquery("rule_rows"))
+    if total is not None:
+        denominator = exp.alias_(parse_query(total).subquery(), "total_count")
+        summary = summary.select(denominator, copy=False)
     summary = _with_rows(summary, exp.to_table(_PLACEHOLDER), rows)
     # names the culprit when the statement aborts the transaction, see `audit.py`
     summary.add_comments([rule_mark(rule_name)])

@@ -19,7 +19,8 @@ class RuleResult:
     `share` is unexpected / total, None when there was nothing to look at; a rule passes when share ≤ bound. A rule
     about the whole table counts 0 or 1 of 1, and `observed` is the number it looked at. `sample_keys` holds key
     columns alone, as text; for `shape`, the columns that differ. `groups` are all failing groups of a rule with
-    `group_by`. An errored rule has not passed and has counted nothing.
+    `group_by`; where it has a `total` too, its parts, whether it passes or not. An errored rule has not passed and has
+    counted nothing.
     """
 
     rule: Rule
@@ -80,6 +81,30 @@ def judged_by_group(
         groups=failing,
         sample_keys=[{column: group[column]} for group in failing[:SAMPLE_SIZE]],
         sample_truncated=len(failing) > SAMPLE_SIZE,
+    )
+
+
+def judged_by_part(rule: Rule, keys: Sequence[object], unexpected_counts: Sequence[int | None], total: int) -> RuleResult:
+    """Return the result of a rule with `group_by` and `total`: its groups are the parts of one whole, which is judged.
+
+    The count is the sum over the parts, the total is counted once. `groups` holds every part with its own count and its
+    share of the total, `sample_keys` the first of them. The two sequences have one element per part, in their order.
+    """
+    column = rule.group_by or ""
+    counts: dict[str, int] = {}
+    for key, unexpected in zip(keys, unexpected_counts, strict=True):
+        if unexpected is None:
+            return errored(rule, f"the query gives NULL for unexpected_count where {column} is {key}")
+        if unexpected:
+            counts[as_text(key)] = int(unexpected)
+    return replace(
+        judged(rule, sum(counts.values()), total),
+        groups=[
+            {column: key, "unexpected_count": count, "total_count": total, "share": count / total if total else None}
+            for key, count in counts.items()
+        ],
+        sample_keys=[{column: key} for key in list(counts)[:SAMPLE_SIZE]],
+        sample_truncated=len(counts) > SAMPLE_SIZE,
     )
 
 

@@ -99,7 +99,8 @@ class Rule:
 
     `check` is the Dagster check that reports it; `bound` the allowed share of unexpected rows, inclusive; `total` a
     query of one number, the denominator of that share (None: the rows that the expectation considers); `group_by` the
-    column of the query whose every value is judged by itself.
+    column of the query whose every value is judged by itself, or, where there is a `total` too, is a part of the one whole
+    that is judged.
     """
 
     name: str
@@ -276,8 +277,6 @@ def _query_faults(rule: Rule) -> Iterable[str]:
         yield from _unparsed(f"kwargs.{QUERY}", query)
     if rule.total is not None:
         yield from _unparsed("total", rule.total)
-        if rule.group_by is not None:
-            yield "`total`: with `group_by` the query itself gives each group's total_count"
 
 
 def _unparsed(key: str, query: str) -> Iterable[str]:

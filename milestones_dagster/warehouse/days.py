@@ -15,7 +15,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from hashlib import sha256
 from pathlib import Path
-from statistics import median
 from typing import Generic
 
 from sqlglot import exp
@@ -25,9 +24,10 @@ from milestones_dagster.config.relations import Relation
 from milestones_dagster.config.sources import EventSource
 from milestones_dagster.warehouse import operations
 from milestones_dagster.warehouse.day_files import DayFiles, nominal_day
+from milestones_dagster.warehouse.delivered_days import delivered_days, own_days
 from milestones_dagster.warehouse.duckdb import DIALECT, Warehouse, empty_rows, staged
 from milestones_dagster.warehouse.gate import Audit, Result, refused_days
-from milestones_dagster.warehouse.operations import KnownFile
+from milestones_dagster.warehouse.operations import FileDay, KnownFile
 from milestones_dagster.warehouse.source_files import FileRefused, describe_file, discover
 from milestones_dagster.warehouse.source_inspection import inspect
 from milestones_dagster.warehouse.source_mapping import rows_of
@@ -36,7 +36,6 @@ from milestones_dagster.warehouse.source_types import standard_types
 
 EMPTY_DAY = "empty"
 BATCH_ROWS = 2_000_000
-_STRAGGLERS = 0.1
 
 
 @dataclass(frozen=True)
@@ -222,7 +221,8 @@ class RawDays:
     def _touch(self, source: EventSource, changed: Sequence[KnownFile]) -> None:
         """Records the changed files of a source with the days that they touch."""
         for batch in _batched(changed, BATCH_ROWS):
-            self._attach_files(batch)
+            # how late a row came is asked when its day is made: until then, which days a file holds is not known
+            self._attach_files(batch, {})
             rows = self._rows({source.name: [Path(file.file) for file in batch]}, keep_repeated=True)
             counted = (
                 exp.select("file", "day", exp.Count(this=exp.Star()), exp.Count(this=exp.column("refusal_reason")))
@@ -263,7 +263,7 @@ class RawDays:
         days_of: dict[str, set[date]] = {}
         for name, rows_by_its_day in rows_of.items():
             with_rows = {key for keys in by_day.values() for key in keys if key[0] == name}
-            days_of[name] = _delivered([files[key] for key in sorted(with_rows)], rows_by_its_day)
+            days_of[name] = delivered_days([files[key] for key in sorted(with_rows)], rows_by_its_day)
         allowed_empty, missing = self._gaps(days_of)
         to_make: dict[date, str] = {}
         blocked: dict[date, str] = {}
@@ -362,8 +362,9 @@ class RawDays:
         audit: Audit[Result],
         outcome: DayOutcome[Result],
     ) -> None:
-        files = self._files_of(days)
-        self._attach_files(files)
+        touched = operations.file_days(self.warehouse)
+        files = self._files_of(days, touched)
+        self._attach_files(files, own_days(files, touched))
         expected = [(day, False, plan.rows_by_day.get(day, 0)) for day in days] + [(day, True, 0) for day in missing]
         columns = {"day": "DATE", "is_missing": "BOOLEAN", "delivered_rows": "BIGINT"}
         self.warehouse.attach("run", {"days": Relation(columns, sorted(expected))})
@@ -398,9 +399,9 @@ class RawDays:
         )
         outcome.made |= {day: counts.get(day, (0, 0)) for day in good}
 
-    def _files_of(self, days: Sequence[date]) -> list[KnownFile]:
+    def _files_of(self, days: Sequence[date], touched: Sequence[FileDay]) -> list[KnownFile]:
         wanted = set(days)
-        keys = {(source, file) for source, file, day, _, _ in operations.file_days(self.warehouse) if day in wanted}
+        keys = {(source, file) for source, file, day, _, _ in touched if day in wanted}
         return [
             record
             for name in self.sources
@@ -408,19 +409,21 @@ class RawDays:
             if (name, file) in keys
         ]
 
-    def _attach_files(self, files: Sequence[KnownFile]) -> None:
+    def _attach_files(self, files: Sequence[KnownFile], own_days: Mapping[tuple[str, str], date]) -> None:
         columns = {
             "source": "VARCHAR",
             "file": "VARCHAR",
             "arrived_at": "TIMESTAMP",
             "home_day": "DATE",
+            "own_day": "DATE",
             "starts_at": "TIMESTAMP",
         }
         rows: list[tuple[object, ...]] = []
         for file in files:
             starts_on = self.sources[file.source].starts_on
             starts_at = datetime.combine(starts_on, time()) if starts_on is not None else None
-            rows.append((file.source, file.file, file.modified_at, file.home_day, starts_at))
+            own_day = own_days.get((file.source, file.file))
+            rows.append((file.source, file.file, file.modified_at, file.home_day, own_day, starts_at))
         self.warehouse.attach("run", {"files": Relation(columns, rows)})
 
     def _rows(self, paths: Mapping[str, Sequence[Path]], *, keep_repeated: bool = False) -> exp.Query:
@@ -441,26 +444,6 @@ class RawDays:
         columns: list[exp.Expr] = [exp.column(column.name) for column in self.table.columns if column.name != "refusal_reason"]
         reason = exp.func("coalesce", exp.column("refusal_reason"), company)
         return exp.select(*columns, exp.alias_(reason, "refusal_reason")).from_(select.subquery("ruled"))
-
-
-def _delivered(files: Sequence[KnownFile], rows: Mapping[date, int]) -> set[date]:
-    """The days that a source has delivered, of those that its rows (by day) touch.
-
-    Where the files are daily, by their names, a day is delivered when it has a file of its own, or when the file of another day
-    brought its rows (a Monday's file with the weekend): a tenth and more of what a day with a file usually has. The few late rows
-    of a day whose file is missing do not make it whole. An export may be named by the day after its rows; the shift is the
-    commonest one.
-    """
-    named = [(nominal_day(Path(file.file)), file.home_day) for file in files]
-    days = [(name, home) for name, home in named if name is not None and home is not None]
-    if not days or len(days) < len(named):
-        return set(rows)
-    shift = Counter(home - name for name, home in days).most_common(1)[0][0]
-    own = {name + shift for name, _ in days}
-    if 2 * len(own) <= (max(own) - min(own)).days + 1:
-        return set(rows)
-    usual = median(rows.get(day, 0) for day in own)
-    return {day for day, count in rows.items() if day in own or count >= _STRAGGLERS * usual}
 
 
 def _batched(files: Sequence[KnownFile], rows: int) -> list[list[KnownFile]]:

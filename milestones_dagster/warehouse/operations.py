@@ -44,6 +44,10 @@ _FILE_COLUMNS = (
 )  # fmt: skip
 
 
+FileDay = tuple[str, str, date, int, int]
+"""Source, file, a day that its rows touch, rows and refused rows."""
+
+
 @dataclass(frozen=True)
 class KnownFile:
     """One row of `operations.source_files`: a file of an event source as it was last seen."""
@@ -95,7 +99,7 @@ def known_files(warehouse: Warehouse, source: str) -> dict[str, KnownFile]:
     return files
 
 
-def file_days(warehouse: Warehouse) -> list[tuple[str, str, date, int, int]]:
+def file_days(warehouse: Warehouse) -> list[FileDay]:
     """Source, file, day, rows and refused rows of every file and day that it touches."""
     return warehouse.rows(
         "SELECT source, file, day, rows, refused_rows FROM operations.source_file_days ORDER BY day, source, file",

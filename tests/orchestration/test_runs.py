@@ -318,14 +318,14 @@ def test_a_warning_leaves_the_run_green_and_is_stored_and_told(normal: Stage) ->
     ((key, facts),) = normal.ran.failing().items()
     assert key == ("event_catalogue", "events_in_tracking_plan")
     assert normal.ran.evaluations()[key].severity == dg.AssetCheckSeverity.WARN
-    # the twelve names that accounts did, all in the tracking plan, and one that is not
-    assert (facts["count"], facts["total"], facts["sample_keys"]) == (1, 13, [{"event": "chatt"}])
+    # the twelve names that accounts did and the heartbeat of nobody, all in the tracking plan, and one that is not
+    assert (facts["count"], facts["total"], facts["sample_keys"]) == (1, 14, [{"event": "chatt"}])
     assert facts["blocks"] == []
     assert not facts["recovery"].startswith("refused")
     (message,) = normal.told
     assert (
         message["title"]
-        == "Small world: event_catalogue: warning from check events_in_tracking_plan, 1 of 13 (7.69 %), allowed 0 %"
+        == "Small world: event_catalogue: warning from check events_in_tracking_plan, 1 of 14 (7.14 %), allowed 0 %"
     )
     assert "Sample keys: chatt (event)" in message["message"]
     assert "Blocked: nothing; the rows are published." in message["message"]

@@ -114,6 +114,31 @@ def test_group_is_judged_by_itself(connection):
     assert (failed.sample_keys, failed.sample_truncated) == ([{"month": "2025-03-01"}], False)
 
 
+def test_groups_with_a_total_are_the_parts_of_one_whole(connection):
+    # of twelve, 0 to 11: three of size 3 to 5, one of size 11; eleven have a ratio
+    text = (
+        "SELECT CASE WHEN resolved < 6 THEN 'some' ELSE 'many' END AS size, count(*) AS unexpected_count FROM {batch} "
+        "WHERE resolved BETWEEN 3 AND 5 OR resolved = 11 GROUP BY 1 UNION ALL SELECT 'none', 0"
+    )
+    total = "SELECT count(ratio) FROM {batch}"
+    parts = [
+        {"size": "many", "unexpected_count": 1, "total_count": 11, "share": 1 / 11},
+        {"size": "some", "unexpected_count": 3, "total_count": 11, "share": 3 / 11},
+    ]
+    for bound, holds in ((0.37, True), (0.36, False)):
+        result = only(connection, query(text, total=total, group_by="size", bound=bound))
+        assert counts(result) == (holds, 4, 11, 4 / 11)
+        assert (result.groups, result.sample_keys) == (parts, [{"size": "many"}, {"size": "some"}])
+    nothing = only(connection, query(f"{text[: text.index(' UNION')]} HAVING FALSE", total=total, group_by="size"))
+    assert (counts(nothing), nothing.groups, nothing.sample_keys) == ((True, 0, 11, 0.0), [], [])
+
+
+def test_a_part_without_a_count_is_errored(connection):
+    text = "SELECT month, NULL AS unexpected_count FROM {batch}"
+    result = only(connection, query(text, total="SELECT count(*) FROM {batch}", group_by="month"))
+    assert (result.passed, result.errored) == (False, "the query gives NULL for unexpected_count where month is 2025-01-01")
+
+
 def test_all_failing_groups_are_told(connection):
     by_account = "SELECT resolved AS number, 1 AS unexpected_count, 1 AS total_count FROM {batch} CROSS JOIN range(100) AS r(n)"
     text = f"SELECT row_number() OVER () AS number, unexpected_count, total_count FROM ({by_account})"

@@ -70,7 +70,7 @@ def first_run(tmp_path_factory) -> Path:
     with made(WORLD.write(folder), run_id="first") as run:
         states = {name: outcome.state for name, outcome in run.outcomes.items() if name != "raw_events"}
         assert set(states.values()) == {"made"}
-        assert len(states) == 32
+        assert len(states) == 33
     return folder
 
 
@@ -401,7 +401,7 @@ def test_a_misspelt_event_is_a_warning_with_the_closest_names_that_arrive(tmp_pa
     framework = {"core_events": ["resolvd"]}
     rows = [event("a", name, "2025-01-01 10:00") for name in ("resolved", "reopened", "started")]
     config = replace(WORLD, events=rows, last_day="2025-01-02", framework=framework).write(tmp_path)
-    with made(config, tables=["account_event_daily", "event_catalogue"]) as run:
+    with made(config, tables=["account_event_daily", "event_name_daily", "event_catalogue"]) as run:
         catalogue = run.outcomes["event_catalogue"]
         assert catalogue.state == "made"
         result = rule_of(catalogue.results, "configured_events_arrive")

@@ -23,7 +23,7 @@ from scenario import EVENT_TYPES, Made, World, at, event, made, write_parquet
 SEED, ACCOUNTS = 90, 12
 EXTRACTED_AT = "2025-07-05T00:00:00Z"
 EARLIER = at("2025-03-17")
-BY_DAY = {"raw_events", "account_event_daily", "event_identities", "rule_events"}
+BY_DAY = {"raw_events", "account_event_daily", "event_identities", "event_name_daily", "rule_events"}
 # what is true of a load, not of the company: the watermark in the notes, and the time of each extract
 OF_THE_LOAD = {"notes", "account_copies"}
 Tables = Mapping[str, Sequence[str]]

@@ -180,8 +180,9 @@ DEPENDENCIES = {
     "account_history": ("account_copies", "accounts", "subscriptions"),
     "account_tenure": ("account_history", "accounts"),
     "accounts": ("event_identities",),
-    "event_catalogue": ("account_event_daily",),
+    "event_catalogue": ("account_event_daily", "event_name_daily"),
     "event_identities": ("raw_events",),
+    "event_name_daily": ("raw_events",),
     "observation_dates": ("account_tenure", "paid_spells", "rule_events", "subscriptions"),
     "paid_spells": ("account_history",),
     "rule_events": ("raw_events",),
@@ -260,6 +261,6 @@ def test_every_file_below_the_sql_folder_is_a_table_or_the_rules_of_one(tables):
 
 def test_only_the_events_tables_read_events_and_only_identities_read_identifiers(tables):
     readers = {name for name, table in tables.items() if Relation("table", "raw_events") in table.relations}
-    assert readers == {"account_event_daily", "event_identities", "rule_events"}
+    assert readers == {"account_event_daily", "event_identities", "event_name_daily", "rule_events"}
     assert {name for name, table in tables.items() if table.by == "day"} == readers | {"raw_events"}
     assert [name for name, table in tables.items() if "events" in table.sources] == ["raw_events"]
