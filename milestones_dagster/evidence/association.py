@@ -152,8 +152,9 @@ def wilson(successes: ArrayLike, n: ArrayLike) -> Interval:
     spread = Z_95 * np.sqrt(share * (1 - share) * total + Z_95**2 / 4)
     lower = _divide(reached + Z_95**2 / 2 - spread, total + Z_95**2)
     upper = _divide(reached + Z_95**2 / 2 + spread, total + Z_95**2)
-    # the ends are exact at no and at all successes: rounding must not put the share outside its interval
-    return Interval(share, np.where(reached == 0, share, lower), np.where(reached == total, share, upper))
+    # the ends are exact at no and at all successes: rounding must not put the share outside its interval, nor an end beyond 1
+    low, high = np.where(reached == 0, share, lower), np.where(reached == total, share, upper)
+    return Interval(share, np.clip(low, 0, 1), np.clip(high, 0, 1))
 
 
 def newcombe(x1: ArrayLike, n1: ArrayLike, x0: ArrayLike, n0: ArrayLike) -> Interval:

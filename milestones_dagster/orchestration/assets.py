@@ -83,6 +83,7 @@ def _table_asset(declared: Declared, table: Table, keys: dict[str, dg.AssetKey])
         publishing = session.make(table.name)
         standing = _standing(session, table)
         yield from check_results(declared, table, key, publishing.results, f"refused; {standing}")
+        session.settle_news(table.name)
         if publishing.state == "refused":
             raise _refused(table, publishing.results, standing, downstream(declared, table.name))
         context.log.info(f"{table.name}: {publishing.row_count:,} rows, {publishing.state}: {publishing.reason}")
@@ -123,6 +124,7 @@ def _events_asset(
                 context.log_event(dg.AssetMaterialization(asset_key=key, partition=str(day), metadata=metadata))
         standing = _standing(session, table)
         yield from check_results(declared, table, key, publishing.results, f"refused; {standing}")
+        session.settle_news(table.name)
         if publishing.is_refused:
             raise _refused(table, publishing.results, standing, downstream(declared, table.name))
         if not is_range:

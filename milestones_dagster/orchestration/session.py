@@ -259,16 +259,22 @@ class Session:
             except FileRefused as error:
                 refused = [{"file": error.path.name, "reason": str(error)}]
                 return Publishing("refused", [_about_files(rules[0], refused, 1)], 0, (), str(error))
-            added = [column for made in extracts for column in made.new_columns]
+            # also what a run has published and did not live to tell
+            added = operations.untold_columns(self.warehouse, name)
+            added += [(path.name, column) for made in extracts for path, column in made.new_columns]
             files = [
                 _about_files(rules[0], [], len(extracts)),
-                _about_files(rules[1], [{"column": column} for column in added], len(extracts)),
+                _about_files(rules[1], [{"column": f"{file}: {column}"} for file, column in added], len(extracts)),
             ]
         inputs = self.inputs(name)
         made = make(self.warehouse, table, inputs, self._audit, partial(self._on_commit, table))
         if table.by is None and made.state == "unchanged":
             self._record_framework()
         return replace(made, results=[*files, *made.results])
+
+    def settle_news(self, name: str) -> None:
+        """Forgets the new columns of a table's source; called when the results that tell of them are stored, and no sooner."""
+        operations.settle_columns(self.warehouse, name)
 
     def behind(self, name: str) -> Behind:
         """Why a table would be made again, and what of it."""
@@ -320,6 +326,7 @@ class Session:
                 operations.record_snapshot(
                     self.warehouse, source, made.signature, made.columns, made.extracted_at, self.run_id, self.now
                 )
+                operations.note_columns(self.warehouse, table.name, made.new_columns, self.run_id, self.now)
         if table.by is None:
             self._record_framework()
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from sqlglot import exp
 
 from milestones_dagster.warehouse.duckdb import DIALECT, Warehouse, empty_rows, staged
+from milestones_dagster.warehouse.source_reader import literal_path
 
 _DAY_IN_NAME = re.compile(r"(20\d{2})[-_]?(0[1-9]|1[0-2])[-_]?(0[1-9]|[12]\d|3[01])")
 _NO_DAY_FILE = "no-day.parquet"
@@ -86,7 +87,7 @@ def show_days(warehouse: Warehouse) -> None:
         aside = placeholder.with_suffix(".tmp")
         warehouse.connection.sql(nothing.sql(dialect=DIALECT)).write_parquet(str(aside))
         aside.replace(placeholder)
-    everything = exp.func("read_parquet", exp.Literal.string(str(folder / "*.parquet")))
+    everything = exp.func("read_parquet", exp.Literal.string(f"{literal_path(folder)}/*.parquet"))
     is_refused = exp.column("refusal_reason").is_(exp.null())
     for name, condition in (("raw.raw_events", is_refused), ("operations.quarantine", is_refused.not_())):
         select = exp.select("*").from_(everything.copy()).where(condition)
@@ -98,7 +99,7 @@ def accepted_rows(warehouse: Warehouse, days: Sequence[date]) -> exp.Query:
     folder = warehouse.folder / "raw_events"
     paths = [folder / f"{day}.parquet" for day in days]
     present = [path for path in paths if path.exists()] or [folder / _NO_DAY_FILE]
-    files = exp.Array(expressions=[exp.Literal.string(str(path)) for path in present])
+    files = exp.Array(expressions=[exp.Literal.string(literal_path(path)) for path in present])
     reader = exp.func("read_parquet", files)
     return exp.select("*").from_(reader).where(exp.column("refusal_reason").is_(exp.null()))
 

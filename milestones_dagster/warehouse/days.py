@@ -54,7 +54,7 @@ class DayPlan:
 
     `to_make` is signature by day; `blocked` the days that cannot be made, with the reason; `missing` the days without rows (or
     with a few late ones alone) between the first and the last of a source that refuses empty days; `refused_files` the files of
-    this look that could not be accepted.
+    this look that could not be accepted; `new_columns` those that no run has told of yet.
     """
 
     to_make: dict[date, str]
@@ -118,7 +118,7 @@ class RawDays:
         A file that cannot be accepted is recorded as refused with its reason; the days it touched before keep their published rows.
         """
         refused: list[RefusedFile] = []
-        new_columns: list[str] = []
+        new_columns: dict[str, list[str]] = {}
         gone: set[tuple[str, str]] = set()
         for source in self.sources.values():
             try:
@@ -141,22 +141,25 @@ class RawDays:
                         known[str(path)] = found
                 if progress is not None:
                     progress(number, len(paths))
-            self._touch(source, changed)
+            self._touch(source, changed, new_columns)
             gone -= operations.forget_moved(self.warehouse, source.name, gone)
-        return self._plan(tuple(refused), tuple(new_columns), gone)
+        return self._plan(tuple(refused), gone)
 
     def plan(self) -> DayPlan:
         """What the recorded files say, without looking at the files again."""
-        return self._plan((), (), set())
+        return self._plan((), set())
 
     def _changed(
         self,
         source: EventSource,
         path: Path,
         known: Mapping[str, KnownFile],
-        new_columns: list[str],
+        new_columns: dict[str, list[str]],
     ) -> KnownFile | None:
-        """The file's new record, None when it is as it was; raises when the file is refused, now or still."""
+        """The file's new record, None when it is as it was; raises when the file is refused, now or still.
+
+        What it has that earlier files had not goes into `new_columns`, by file.
+        """
         before = known.get(str(path))
         mapping = self._mapping_hash(source)
         status = path.stat()
@@ -191,7 +194,7 @@ class RawDays:
                 kept = replace(kept, rows=before.rows, home_day=before.home_day, columns=before.columns)
             operations.remember_file(self.warehouse, kept, None, self.run_id, self.now)
             raise
-        new_columns.extend(f"{path.name}: {column}" for column in note.new_columns)
+        new_columns[str(path)] = note.new_columns
         home = self._home_day(source, inspection.days, modified_at, path)
         return replace(record, rows=inspection.rows, home_day=home, columns=remember_schema(columns or None, inspection.schema))
 
@@ -218,7 +221,7 @@ class RawDays:
             digest.update(rule.model_dump_json().encode())
         return digest.hexdigest()[:16]
 
-    def _touch(self, source: EventSource, changed: Sequence[KnownFile]) -> None:
+    def _touch(self, source: EventSource, changed: Sequence[KnownFile], new_columns: Mapping[str, Sequence[str]]) -> None:
         """Records the changed files of a source with the days that they touch."""
         for batch in _batched(changed, BATCH_ROWS):
             # how late a row came is asked when its day is made: until then, which days a file holds is not known
@@ -236,14 +239,14 @@ class RawDays:
                 touched = days.get(file.file, {})
                 refused_rows = sum(refused for _, refused in touched.values())
                 record = replace(file, refused_rows=refused_rows)
-                operations.remember_file(self.warehouse, record, touched, self.run_id, self.now)
+                news = new_columns.get(file.file, ())
+                operations.remember_file(self.warehouse, record, touched, self.run_id, self.now, news)
 
     # --- planning --------------------------------------------------------------------------------------------------
 
     def _plan(
         self,
         refused: tuple[RefusedFile, ...],
-        new_columns: tuple[str, ...],
         gone: set[tuple[str, str]],
     ) -> DayPlan:
         files = {
@@ -286,7 +289,7 @@ class RawDays:
             blocked=blocked,
             missing=tuple(sorted(missing - set(waived))),
             refused_files=tuple(file for file in refused if file.nominal_day is None or file.nominal_day not in waived),
-            new_columns=new_columns,
+            new_columns=tuple(f"{file}: {column}" for file, column in operations.untold_columns(self.warehouse, "raw_events")),
             watermarks=self._watermarks(days_of, published, waived),
             rows_by_day=dict(rows_by_day),
         )

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from pathlib import Path
 
 from sqlglot import exp
 
@@ -35,6 +36,9 @@ _TABLES = (
     """CREATE TABLE IF NOT EXISTS operations.snapshot_files (
         source VARCHAR NOT NULL, content_hash VARCHAR NOT NULL, columns VARCHAR, extracted_at TIMESTAMP, run_id VARCHAR,
         published_at TIMESTAMP)""",
+    # kept until a run has told of them: a look that no run follows must not use the news up
+    """CREATE TABLE IF NOT EXISTS operations.new_columns (
+        table_name VARCHAR NOT NULL, file VARCHAR NOT NULL, column_name VARCHAR NOT NULL, run_id VARCHAR, seen_at TIMESTAMP)""",
 )
 
 
@@ -112,8 +116,13 @@ def remember_file(
     days: Mapping[date, tuple[int, int]] | None,
     run_id: str,
     now: datetime,
+    new_columns: Iterable[str] = (),
 ) -> None:
-    """Records a file as last seen; `days` (rows, refused rows by day) replaces what was known of its days, None keeps it."""
+    """Records a file of events as last seen, with what is to be told of it.
+
+    `days` (rows, refused rows by day) replaces what was known of its days, None keeps it; `new_columns` are those that earlier
+    files did not have.
+    """
     with warehouse.transaction():
         warehouse.execute("DELETE FROM operations.source_files WHERE source = ? AND file = ?", [file.source, file.file])
         warehouse.execute(
@@ -130,6 +139,29 @@ def remember_file(
                 {"source": "VARCHAR", "file": "VARCHAR", "day": "DATE", "rows": "BIGINT", "refused_rows": "BIGINT"},
                 [(file.source, file.file, day, rows, refused) for day, (rows, refused) in sorted(days.items())],
             )
+        note_columns(warehouse, "raw_events", [(Path(file.file), column) for column in new_columns], run_id, now)
+
+
+def note_columns(warehouse: Warehouse, table: str, columns: Iterable[tuple[Path, str]], run_id: str, now: datetime) -> None:
+    """Keeps the new columns (file, column) of a table's source to be told, inside the transaction that records their schema."""
+    warehouse.insert(
+        exp.table_("new_columns", db="operations"),
+        {"table_name": "VARCHAR", "file": "VARCHAR", "column_name": "VARCHAR", "run_id": "VARCHAR", "seen_at": "TIMESTAMP"},
+        [(table, path.name, column, run_id, now) for path, column in columns],
+    )
+
+
+def untold_columns(warehouse: Warehouse, table: str) -> list[tuple[str, str]]:
+    """File name and column of the new columns of a table's source that no run has told of yet."""
+    return warehouse.rows(
+        "SELECT file, column_name FROM operations.new_columns WHERE table_name = ? ORDER BY seen_at, file, column_name",
+        [table],
+    )
+
+
+def settle_columns(warehouse: Warehouse, table: str) -> None:
+    """Forgets the new columns of a table's source: a run has told of them."""
+    warehouse.execute("DELETE FROM operations.new_columns WHERE table_name = ?", [table])
 
 
 def forget_moved(warehouse: Warehouse, source: str, gone: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:

@@ -30,13 +30,16 @@ SNAPSHOT_KINDS: dict[str, type[SnapshotSource]] = {
 
 @dataclass(frozen=True)
 class Extract:
-    """One accepted extract of a snapshot source; an undeclared source has no rows and no time."""
+    """One accepted extract of a snapshot source; an undeclared source has no rows and no time.
+
+    `new_columns` (file, column) are those that the last published extract did not have.
+    """
 
     rows: exp.Query
     signature: str
     extracted_at: datetime | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
-    new_columns: tuple[str, ...] = ()
+    new_columns: tuple[tuple[Path, str], ...] = ()
 
 
 def extract(warehouse: Warehouse, sources: Sources, name: str, base: Path) -> Extract:
@@ -51,12 +54,12 @@ def extract(warehouse: Warehouse, sources: Sources, name: str, base: Path) -> Ex
     paths = discover(source, base)
     recorded = operations.snapshot_columns(warehouse, name)
     columns = recorded
-    added: list[str] = []
+    added: list[tuple[Path, str]] = []
     digest = sha256(source.model_dump_json(exclude={"path"}).encode())
     for path in paths:
         inspection = inspect(warehouse.connection, source, path)
         change = check_schema(warehouse.connection, source, path, recorded, inspection.schema)
-        added.extend(f"{path.name}: {column}" for column in change.new_columns)
+        added.extend((path, column) for column in change.new_columns)
         columns = remember_schema(columns, inspection.schema)
         digest.update(describe_file(path).content_hash.encode())
     return Extract(rows_of(source, paths), digest.hexdigest()[:16], extracted_at(sources, name, base), columns or {}, tuple(added))

@@ -1,4 +1,4 @@
-"""Whether one file is accepted, and what it holds: columns and types, rows, UTC days, first and last time.
+"""Whether one file is accepted, and what it holds: columns and types, rows, UTC days.
 
 Put here every reason to refuse a file that can be read. Keep out why one cannot be read (`source_diagnosis.py`) and
 what changed since earlier files (`source_schema.py`).
@@ -7,7 +7,7 @@ what changed since earlier files (`source_schema.py`).
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -41,16 +41,12 @@ class FileInspection:
 
     `schema`: every column (with `sql:`, every output) and its type; of text files the narrowest that all values have,
     `NULL` without values. `days`: rows by UTC day, of event sources alone; rows whose time is unreadable are counted to
-    the earliest readable day. `first_at`, `last_at`: aware UTC instants of the readable times, None of snapshot
-    sources.
+    the earliest readable day.
     """
 
     schema: dict[str, str]
     rows: int
     days: dict[date, int] = field(default_factory=dict)
-    first_at: datetime | None = None
-    last_at: datetime | None = None
-    unreadable_rows: int = 0
 
 
 def inspect(connection: duckdb.DuckDBPyConnection, source: AnySource, path: Path) -> FileInspection:
@@ -113,21 +109,21 @@ def _inspect_events(
     at = converted("time", value, types.get(time.column, NO_VALUES), source).as_("__at", quoted=True)
     known = exp.column("__at", quoted=True)
     rows = exp.select("*", at).from_(rows_of_file(source, path, types).subquery("raw_rows", copy=False)) if types else None
-    days: dict[date | None, tuple[int, datetime | None, datetime | None]] = {}
+    days: dict[date | None, int] = {}
     if rows is not None:
-        measures = [exp.Count(this=exp.Star()), exp.Min(this=known), exp.Max(this=known), *_touched(source, types)]
+        measures = [exp.Count(this=exp.Star()), *_touched(source, types)]
         query = (
             exp.select(cast_to(known, "DATE"), *measures)
             .from_(rows.subquery("timed_rows", copy=False))
             .group_by(exp.Literal.number(1))
         )
-        days = {row[0]: row[1:4] for row in cursor.execute(query.sql(dialect=DIALECT)).fetchall()}
-    total = sum(count for count, _, _ in days.values())
+        days = {row[0]: row[1] for row in cursor.execute(query.sql(dialect=DIALECT)).fetchall()}
+    total = sum(days.values())
     if total == 0:
         if source.empty_days == "allow":
             return FileInspection(schema, 0)
         raise _without_rows(source, path, types)
-    unreadable = days.pop(None, (0, None, None))[0]
+    unreadable = days.pop(None, 0)
     if not days:
         bad = first_row(cursor, source, path, {time.column: types[time.column]}, is_there(value))
         raise FileRefused(
@@ -136,16 +132,9 @@ def _inspect_events(
             + (f"; row {bad[0]} holds {shown(source, time.column, bad[1])}" if bad else ": all are empty"),
             "name the format of its times in time_format of sources.yaml, or make them times with sql:",
         )
-    counts = {day: days[day][0] for day in sorted(day for day in days if day is not None)}
+    counts = {day: days[day] for day in sorted(day for day in days if day is not None)}
     counts[min(counts)] += unreadable
-    return FileInspection(
-        schema,
-        total,
-        counts,
-        min(first for _, first, _ in days.values() if first is not None).replace(tzinfo=UTC),
-        max(last for _, _, last in days.values() if last is not None).replace(tzinfo=UTC),
-        unreadable,
-    )
+    return FileInspection(schema, total, counts)
 
 
 def _inspect_snapshot(

@@ -112,13 +112,13 @@ def mapped_columns(source: AnySource) -> list[MappedColumn]:
 
 
 def rows_of(source: AnySource, paths: Sequence[Path]) -> Query:
-    """Return the query for the mapped rows of files of a source; it reads no rows, but looks at the files' columns.
+    """Return the query for the mapped rows of files of a source; it looks at the files' columns and for rows without an id.
 
     Columns of an event source: event_id, account_id, user_id, event VARCHAR, occurred_at TIMESTAMP (UTC; NULL when
     unreadable), occurred_at_text VARCHAR (the text that was unreadable, else NULL), received_at TIMESTAMP (UTC),
     properties VARCHAR (a JSON object or NULL), source, file VARCHAR, file_row BIGINT (from 1). Without a mapped
-    event_id it is the MD5 of the row's content, followed by -2, -3… where one file says the same again: a repeated
-    delivery has the same ids, and the rows of one file stay apart.
+    event_id, and where that column is empty, it is the MD5 of the row's content, followed by -2, -3… where one file says
+    the same again: a repeated delivery has the same ids, and the rows of one file stay apart.
 
     Columns of the other sources: their standard columns (ids and texts VARCHAR, times TIMESTAMP in UTC, seats and mrr
     DOUBLE, is_trial BOOLEAN, false unless said, term_months INTEGER; typed NULLs where not mapped), attributes VARCHAR
@@ -133,27 +133,29 @@ def rows_of(source: AnySource, paths: Sequence[Path]) -> Query:
     """
     if not paths:
         raise ValueError("rows_of needs at least one file")
-    groups: dict[tuple[tuple[tuple[str, str], ...], bool], list[Path]] = {}
+    groups: dict[tuple[tuple[tuple[str, str], ...], bool, bool], list[Path]] = {}
     with duckdb.connect() as connection:
         for path in paths:
             try:
                 types, is_numbered = _layout(connection, source, path)
+                is_nameless = _has_nameless_rows(connection, source, path, types)
             except duckdb.Error as error:
                 raise refusal_of(source, path, error) from error
-            groups.setdefault((tuple(types.items()), is_numbered), []).append(path)
+            groups.setdefault((tuple(types.items()), is_numbered, is_nameless), []).append(path)
     return _together(
-        mapped_rows(source, _raw_rows(source, files, dict(types), is_numbered), dict(types))
-        for (types, is_numbered), files in groups.items()
+        mapped_rows(source, _raw_rows(source, files, dict(types), is_numbered), dict(types), is_nameless=is_nameless)
+        for (types, is_numbered, is_nameless), files in groups.items()
     )
 
 
-def mapped_rows(source: AnySource, raw: Query, types: Mapping[str, str]) -> exp.Select:
+def mapped_rows(source: AnySource, raw: Query, types: Mapping[str, str], *, is_nameless: bool) -> exp.Select:
     """Return the query for the mapped rows over the raw ones.
 
     Args:
         source: the source.
         raw: a query that gives the mapped columns, `__file` and `__row`.
         types: DuckDB's names of the types of the mapped columns; one that is absent reads as NULL.
+        is_nameless: whether there are events without an event_id, which are then named by their content.
     """
     mapped = [column for column in mapped_columns(source) if column.column in types]
     standard = {column.target: column for column in mapped if not column.is_packed}
@@ -178,9 +180,7 @@ def mapped_rows(source: AnySource, raw: Query, types: Mapping[str, str]) -> exp.
         chosen["attributes"] = packed_text(packed)
     chosen |= {"file": _column(FILE_COLUMN), "file_row": _column(ROW_COLUMN)}
     rows = exp.select(*(value.as_(name, quoted=True) for name, value in chosen.items())).from_(raw.subquery("raw_rows", copy=False))
-    if isinstance(source, EventSource) and source.columns.event_id is None:
-        return _with_event_ids(rows, list(chosen))
-    return rows
+    return _with_event_ids(rows, list(chosen)) if is_nameless else rows
 
 
 def numbered_rows(source: AnySource, path: Path, types: Mapping[str, str]) -> exp.Select:
@@ -234,6 +234,19 @@ def _layout(connection: duckdb.DuckDBPyConnection, source: AnySource, path: Path
     return {column.column: found[column.column] for column in mapped}, is_numbered
 
 
+def _has_nameless_rows(connection: duckdb.DuckDBPyConnection, source: AnySource, path: Path, types: Mapping[str, str]) -> bool:
+    """Whether a file has events without an event_id; asked first, since numbering the rows of every file costs a sort of each."""
+    if not isinstance(source, EventSource):
+        return False
+    name = source.columns.event_id
+    if name is None or name not in types:
+        return True
+    is_empty = converted("identifier", _column(name), types[name], source).is_(exp.null())
+    rows = rows_of_file(source, path, {name: types[name]}).subquery("file_rows", copy=False)
+    found = connection.execute(exp.select("1").from_(rows).where(is_empty).limit(1).sql(dialect="duckdb")).fetchone()
+    return found is not None
+
+
 def _raw_rows(source: AnySource, paths: Sequence[Path], types: Mapping[str, str], is_numbered: bool) -> Query:
     if not is_numbered:
         return _together(numbered_rows(source, path, types) for path in paths)
@@ -256,13 +269,15 @@ def _with_event_ids(rows: exp.Select, names: Sequence[str]) -> exp.Select:
     inner = exp.select("*", hashed.as_("__hash", quoted=True)).from_(rows.subquery("mapped_rows", copy=False))
     place = exp.Window(
         this=exp.RowNumber(),
-        partition_by=[_column("file"), _column("__hash")],
+        # an event with an id does not count among its equals without one
+        partition_by=[_column("file"), _column("__hash"), _column("event_id")],
         order=exp.Order(expressions=[exp.Ordered(this=_column("file_row"))]),
     )
     numbered = exp.select("*", place.as_("__place", quoted=True)).from_(inner.subquery("hashed_rows", copy=False))
     again = call("concat", _column("__hash"), exp.Literal.string("-"), _column("__place"))
     is_first = exp.EQ(this=_column("__place"), expression=exp.Literal.number(1))
-    event_id = exp.Case().when(is_first, _column("__hash")).else_(again)
+    named = exp.Case().when(is_first, _column("__hash")).else_(again)
+    event_id = exp.func("coalesce", _column("event_id"), named)
     chosen = [event_id.as_("event_id", quoted=True), *(_column(name) for name in names if name != "event_id")]
     return exp.select(*chosen).from_(numbered.subquery("numbered_rows", copy=False))
 

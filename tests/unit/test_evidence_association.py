@@ -52,6 +52,15 @@ def test_wilson_gives_the_intervals_of_newcombe_1998_table_1(successes, n, lower
     assert (found.lower, found.upper) == (pytest.approx(lower, abs=5e-5), pytest.approx(upper, abs=5e-5))
 
 
+def test_wilson_stays_within_0_and_1_where_rounding_would_not():
+    n = np.arange(1.0, 20_001.0)
+    # nearly all and nearly none, as weights can sum: unclipped, thousands of these end at 1.0000000000000002 or below 0
+    for successes in (n, n - 1e-9, n * (1 - 1e-16), n * 1e-20, 0 * n):
+        found = wilson(successes, n)
+        assert found.lower.min() >= 0
+        assert found.upper.max() <= 1
+
+
 @pytest.mark.parametrize(
     ("x1", "n1", "x0", "n0", "lower", "upper"),
     [

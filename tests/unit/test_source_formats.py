@@ -187,8 +187,10 @@ def test_delimited_text_is_read_as_it_is_declared(connection, tmp_path):
     rows = mapped(connection, event_source(columns=SHORT_COLUMNS, read=read), path)
     assert [(row["event_id"], row["account_id"], row["event"]) for row in rows] == [
         ("1", "Mü;ller", None),
-        (None, None, "x"),
+        # `-` is no value: the event is named by its content
+        (rows[1]["event_id"], None, "x"),
     ]
+    assert len(rows[1]["event_id"]) == 32
 
 
 def test_delimited_text_without_header_quote_or_null_text(connection, tmp_path):

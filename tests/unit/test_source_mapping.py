@@ -1,8 +1,11 @@
 """The standard columns of each kind of source, row by row."""
 # ruff: noqa: DTZ001 (the warehouse's times are naive and UTC)
 
+import json
 from datetime import datetime
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from test_source_world import SHORT_COLUMNS, event_source, mapped, new_york, parquet, text
 
@@ -28,6 +31,38 @@ def test_rows_without_an_event_id_get_the_hash_of_their_content(connection, tmp_
     assert ids == [ids[0], ids[1], f"{ids[0]}-2", f"{ids[0]}-3", ids[1], ids[0]]
     assert ids[0] != ids[1]
     assert [row["event_id"] for row in mapped(connection, source, first)] == ids[:4]
+
+
+@pytest.mark.parametrize("file_format", ["csv", "jsonl", "parquet"])
+def test_rows_whose_event_id_is_empty_are_named_like_those_of_a_source_without(connection, tmp_path, file_format):
+    at = "2025-01-01"
+    rows = [(None, "a"), ("x", "a"), (None, "b"), (None, "a"), ("x", "b"), (None, "a")]
+
+    def file(name: str, given: list[tuple[str | None, str]], *, with_id: bool = True):
+        path = tmp_path / f"{name}.{file_format}"
+        keys = ("id", "company", "name", "at") if with_id else ("company", "name", "at")
+        values = [(key, account, "e", at) if with_id else (account, "e", at) for key, account in given]
+        if file_format == "csv":
+            lines = [",".join(value or "" for value in row) for row in values]
+            return text(path, "\n".join([",".join(keys), *lines]) + "\n")
+        if file_format == "jsonl":
+            objects = [{key: value for key, value in zip(keys, row, strict=True) if value is not None} for row in values]
+            return text(path, "".join(json.dumps(row) + "\n" for row in objects))
+        pq.write_table(pa.Table.from_pylist([dict(zip(keys, row, strict=True)) for row in values]), path)
+        return path
+
+    source = event_source(columns=SHORT_COLUMNS)
+    first, again = file("first", rows), file("again", rows)
+    ids = [row["event_id"] for row in mapped(connection, source, first)]
+    # the event x of the account a does not count among its equals without an identifier
+    assert ids == [ids[0], "x", ids[2], f"{ids[0]}-2", "x", f"{ids[0]}-3"]
+    assert ids[0] != ids[2]
+    # the same file under a new name has the same ids
+    assert [row["event_id"] for row in mapped(connection, source, again)] == ids
+    assert [row["event_id"] for row in mapped(connection, source, first, again, file("whole", [("y", "a")]))] == [*ids, *ids, "y"]
+    unmapped = event_source(columns={key: value for key, value in SHORT_COLUMNS.items() if key != "event_id"})
+    nameless = file("nameless", [(None, "a"), (None, "b"), (None, "a")], with_id=False)
+    assert [row["event_id"] for row in mapped(connection, unmapped, nameless)] == [ids[0], ids[2], f"{ids[0]}-2"]
 
 
 def test_accounts(connection, tmp_path):

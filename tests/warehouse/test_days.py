@@ -49,6 +49,37 @@ def test_an_event_stands_on_the_utc_day_of_its_own_time_whatever_file_brought_it
     assert watermark(given) == at("2025-01-04")
 
 
+def test_equal_events_without_an_identifier_are_as_many_as_were_delivered(tmp_path):
+    given = company(tmp_path)
+    nameless = {**event("a", "chat", "2025-01-01 10:00"), "event_id": None}
+    write_parquet(given.files / "2025-01-01.parquet", [nameless, nameless, {**nameless, "event_id": "x"}], EVENT_TYPES)
+    assert not given.load().is_refused
+    assert rows_by_day(given) == {"2025-01-01": 3}
+    # the same file again, and under a second name, brings nothing new
+    write_parquet(given.files / "2025-01-01-again.parquet", [nameless, nameless, {**nameless, "event_id": "x"}], EVENT_TYPES)
+    assert not given.load().is_refused
+    assert rows_by_day(given) == {"2025-01-01": 3}
+
+
+def test_wildcards_in_the_name_of_the_warehouse_are_no_wildcards(tmp_path):
+    folder = tmp_path / "we[i]rd*"
+    folder.mkdir()
+    # what the name would match as a pattern holds another company's days
+    (tmp_path / "weird-one").mkdir()
+    other = loaded(tmp_path / "weird-one", last=2)
+    given = loaded(folder, last=3)
+    assert rows_by_day(given) == {"2025-01-01": 2, "2025-01-02": 2, "2025-01-03": 2}
+    assert rows_by_day(other) == {"2025-01-01": 2, "2025-01-02": 2}
+    with given.opened() as session:
+        assert session.make("account_event_daily").state == "made"
+        assert session.warehouse.scalar("SELECT count(*) FROM staging.account_event_daily") == 6
+    assert sorted(given.day_files()) == ["2025-01-01", "2025-01-02", "2025-01-03"]
+    # a restated day replaces its own file
+    given.deliver("2025-01-02", two_events(2)[:1])
+    given.load_unjudged("second")
+    assert rows_by_day(given) == {"2025-01-01": 2, "2025-01-02": 1, "2025-01-03": 2}
+
+
 def test_an_unchanged_day_is_left_alone(tmp_path):
     given = loaded(tmp_path)
     files, recorded = given.day_files(), given.query("FROM operations.days ORDER BY day")

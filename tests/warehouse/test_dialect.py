@@ -171,7 +171,7 @@ CASTS = [
     value("CAST", "the key of an account", "CAST('0x' || SUBSTRING(MD5('milestones account ' || 'acme'), 1, 15) AS BIGINT)", int(md5(b"milestones account acme").hexdigest()[:15], 16)),
     value("CAST", "a floor to a whole number", "CAST(FLOOR(CAST(11 AS DOUBLE) / 12.0) AS INTEGER)", 0),
     value("CAST", "a number to text", "CAST(CAST('-7' AS BIGINT) AS VARCHAR)", "-7"),
-    # whole numbers of seats become '2.0': where an attribute is compared with text the config writes the text of the source
+    # whole numbers of seats become '2.0': where an attribute is compared with a number, that is written so too
     value("CAST", "a floating number to text", "CAST(CAST(2 AS DOUBLE) AS VARCHAR)", "2.0"),
     value("CAST", "a time to text", f"CAST({ts('2025-01-31 00:00:00')} AS VARCHAR)", "2025-01-31 00:00:00"),
     value("CAST", "a time with a fraction to text", f"CAST({ts('2025-01-31 01:02:03.4')} AS VARCHAR)", "2025-01-31 01:02:03.4"),

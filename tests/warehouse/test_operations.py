@@ -53,6 +53,16 @@ def test_a_file_is_remembered_once_with_the_days_that_it_touches_now(warehouse):
     assert operations.file_days(warehouse) == [("product", "/one", january(2), 4, 0)]
 
 
+def test_a_new_column_is_kept_until_it_is_told(warehouse):
+    operations.remember_file(warehouse, known("/folder/one"), {}, "first", NOW, ["browser", "city"])
+    operations.note_columns(warehouse, "users", [(Path("/users.csv"), "team")], "first", NOW)
+    operations.remember_file(warehouse, known("/folder/two"), {}, "second", LATER)
+    assert operations.untold_columns(warehouse, "raw_events") == [("one", "browser"), ("one", "city")]
+    operations.settle_columns(warehouse, "raw_events")
+    assert operations.untold_columns(warehouse, "raw_events") == []
+    assert operations.untold_columns(warehouse, "users") == [("users.csv", "team")]
+
+
 def test_a_file_is_moved_only_where_its_content_is_loaded_elsewhere(warehouse):
     for file, content, state in (
         ("/old", "x", "loaded"),

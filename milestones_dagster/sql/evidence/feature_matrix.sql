@@ -158,6 +158,8 @@ WITH kinds AS (
       WHEN d.equals IS NULL THEN TRY_CAST(d.text AS DOUBLE)
       WHEN d.text IS NULL THEN NULL
       WHEN d.text = d.equals THEN 1
+      -- five seats are 5.0 and may be asked for as 5; a code such as 05 is no number and stays what it is
+      WHEN d.text = CAST(TRY_CAST(d.equals AS DOUBLE) AS VARCHAR) THEN 1
       ELSE 0
     END AS value
   FROM described AS d

@@ -11,7 +11,7 @@ columns:
   occurred_at: TIMESTAMP -- When it happened, UTC; NULL in refused rows with an unreadable time.
   reporting_date: DATE -- Date of occurred_at in the reporting time zone.
   event: VARCHAR -- Name of the event as the tracking plan knows it.
-  event_id: VARCHAR NOT NULL -- Identifier from the source, or a hash of the row where it has none.
+  event_id: VARCHAR NOT NULL -- Identifier from the source, or a hash of the row where it has none, numbered among equal rows of its file.
   account_key: BIGINT -- 64-bit key of the account; NULL for an event without an account.
   user_key: BIGINT -- 64-bit key of the user; NULL for an event without a user.
   account_id: VARCHAR -- The account's own identifier, read by event_identities alone.
@@ -33,13 +33,7 @@ WITH delivered AS (
     e.source,
     e.file,
     f.home_day,
-    COALESCE(
-      e.event_id,
-      MD5(
-        COALESCE(e.account_id, '') || '|' || COALESCE(e.user_id, '') || '|' || COALESCE(e.event, '') || '|'
-        || COALESCE(CAST(e.occurred_at AS VARCHAR), e.occurred_at_text, '') || '|' || COALESCE(e.properties, '')
-      )
-    ) AS event_id,
+    e.event_id,
     CASE
       WHEN e.occurred_at IS NULL THEN 'unreadable_time'
       WHEN e.event IS NULL OR e.event = '' THEN 'no_event_name'
