@@ -235,6 +235,7 @@ DEPENDENCIES = {
         "event_identities",
         "paid_spells",
         "setup_steps",
+        "thresholds_in_force",
     ),
     "usage_landmarks": (
         "account_history",
