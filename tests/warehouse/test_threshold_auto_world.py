@@ -10,6 +10,7 @@ a day before the horizon's end, having paid the month before in full: February, 
 
 from collections.abc import Callable, Iterator
 from datetime import date
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,13 @@ import dagster as dg
 import pytest
 import yaml
 from deliveries import run
+from rich.console import Console
 from scenario import Made, World, event, made, made_up_to, merged, subscription, write_yaml
 
+from milestones_dagster.cli import _print_headline
 from milestones_dagster.evidence import thresholds
 from milestones_dagster.orchestration.planning import plan_of
+from milestones_dagster.report.headline import read_headline
 from milestones_dagster.wiring import build_defs
 
 JUMP = 3
@@ -264,3 +268,50 @@ def test_evidence_that_raises_stops_the_core_only_where_it_is_asked(
     assert failed == {"activation_threshold"}
     assert ("activation_cohort" in made_tables) == is_made
     assert ("thresholds_in_force" in made_tables) == is_made
+
+
+# --- the headline ---------------------------------------------------------------------------------------------------
+
+SHOWN = (*CORE, "retention_by_activation", "notes", "activation_threshold_curve")
+
+
+def printed(warehouse: Path) -> dict[str, str]:
+    """The lines about thresholds that a run prints, by milestone, with single spaces."""
+    console = Console(file=StringIO(), width=200, highlight=False)
+    _print_headline(console, read_headline(warehouse))
+    lines = console.file.getvalue().splitlines()
+    first = next(number for number, line in enumerate(lines) if line.startswith("Thresholds"))
+    assert " ".join(lines[first + 1].split()) == "threshold in force adopted derived trust what the difference would move"
+    return {line.split()[0]: " ".join(line.split()[1:]) for line in lines[first + 2 : first + 4]}
+
+
+def test_the_headline_shows_adopted_and_derived_side_by_side_with_whom_the_difference_moves(tmp_path: Path) -> None:
+    framework = merged(AUTO, {"usage": {"adopted_threshold": 5}, "activation": {"adopted_threshold": 3}})
+    with made_up_to(company(720, with_jump, framework), tmp_path, *SHOWN) as found:
+        warehouse, config = found.session.config.warehouse_path, found.session.config.dir
+    assert printed(warehouse) == {
+        "activation": "3 (derived) 3 3 mixed nobody",
+        "usage": "3 (derived) 5 3 mixed 240 accounts (33.3%) to reached",
+    }
+    configured(config, activation={"threshold": 2}, usage={"threshold": "auto"})
+    with made(config, tables=[]) as found:
+        order = [name for name in found.session.declared.tables if name in SHOWN]
+        for name in [name for name in order if not name.startswith("activation_threshold")]:
+            found.session.make(name)
+        found.session.make("customer_milestones")
+    # the evidence about activation is of the config before: it is not shown beside this one's number
+    assert printed(warehouse) == {
+        "activation": "2 (adopted) 2 – – not measured at this time (see evidence.activation_threshold)",
+        "usage": "3 (derived) – 3 mixed no value is adopted",
+    }
+    with made(config, tables=["activation_threshold"]) as found:
+        assert found.row("thresholds_in_force", milestone="activation")["derived"] is None
+    # a number in force, and what retention would derive beside it: the value 2 lies between, a sixth of all
+    assert printed(warehouse)["activation"] == "2 (adopted) 2 3 mixed 120 accounts (16.7%) to not reached"
+
+
+def test_the_headline_says_in_words_that_no_threshold_is_in_force(tmp_path: Path) -> None:
+    with made_up_to(company(120, with_jump, AUTO), tmp_path, *SHOWN) as found:
+        warehouse = found.session.config.warehouse_path
+    line = "none: nobody counts as having reached it – – interview no value is derived: trust is interview"
+    assert printed(warehouse) == {"activation": line, "usage": line}
