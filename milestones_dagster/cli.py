@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from milestones_dagster.config.problems import Problem
     from milestones_dagster.orchestration.running import RunDone, StepDone
     from milestones_dagster.orchestration.session import Session
-    from milestones_dagster.report.headline import Headline
+    from milestones_dagster.report.headline import Headline, InForce
     from milestones_dagster.wiring import Wiring
 
 _MOST_NAMES = 5
@@ -447,6 +447,7 @@ def _print_headline(console: "Console", headline: "Headline") -> None:
         still_open = f"{share.open_accounts:,}" if share.open_accounts else ""
         grid.add_row(_WORDS[share.name], f"{share.reached:,}", f"{share.accounts:,}", percent, still_open)
     console.print(grid)
+    _print_thresholds(console, headline)
     bands = Grid("activation events", "accounts", "retained", "share", box=None, pad_edge=False)
     for band in headline.retention:
         percent = f"{band.retained / band.accounts:.1%}" if band.accounts else "–"
@@ -469,6 +470,42 @@ def _print_headline(console: "Console", headline: "Headline") -> None:
     console.print()
     for note in headline.notes:
         console.print(f"· {_plain(note)}")
+
+
+def _print_thresholds(console: "Console", headline: "Headline") -> None:
+    """Prints the thresholds in force, the adopted and the derived value side by side with whom the difference would move."""
+    from rich.table import Table as Grid
+
+    grid = Grid("threshold", "in force", "adopted", "derived", "trust", "what the difference would move", box=None, pad_edge=False)
+    for found in headline.thresholds:
+        grid.add_row(
+            found.milestone,
+            f"{_amount(found.value)} ({found.origin})" if found.value is not None else "none: nobody counts as having reached it",
+            _amount(found.adopted),
+            _amount(found.derived),
+            found.trust or "–",
+            _moves(found),
+        )
+    console.print("\n[bold]Thresholds[/]: what the company has adopted, and what retention derives")
+    console.print(grid)
+
+
+def _amount(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
+
+
+def _moves(found: "InForce") -> str:
+    """What the difference between the adopted and the derived value would move, or why there is none."""
+    if not found.is_measured:
+        return f"not measured at this time (see evidence.{found.milestone}_threshold)"
+    if found.derived is None:
+        return f"no value is derived: {found.why}"
+    if found.adopted is None:
+        return "no value is adopted"
+    if not found.moved_accounts:
+        return "nobody"
+    share = f" ({found.moved_share:.1%})" if found.moved_share is not None else ""
+    return f"{found.moved_accounts:,} accounts{share} to {found.moved_towards}"
 
 
 def _print_where(console: "Console", config_dir: Path, path: Path, *, has_ui: bool) -> None:

@@ -24,7 +24,7 @@ from milestones_dagster.config.catalogue import (
 )
 from milestones_dagster.config.duration import DayDuration, Duration, Window
 from milestones_dagster.config.rules import EventRule, Events, LowerBounds
-from milestones_dagster.config.thresholds import ThresholdSearch
+from milestones_dagster.config.thresholds import Threshold, Thresholded, ThresholdSearch
 
 __all__ = [
     "Activation",
@@ -111,17 +111,19 @@ class Setup(Model):
         return self
 
 
-class Activation(EventRule):
+class Activation(Thresholded):
     """Activation: first value, a number of events within a window from tenure start."""
 
     title: Text = Field(description="What people call the activation event.")
     window: Duration = Field(default=Duration(months=3), description="Time from tenure start in which events count.")
-    threshold: Number = Field(
-        gt=0, le=1e9, description="Events in the window from which on activated.", json_schema_extra=unit("events")
+    threshold: Threshold = Field(
+        description="Events in the window from which on activated: a number, or `auto` for the one that retention derives, "
+        "where the evidence holds.",
+        json_schema_extra=unit("events"),
     )
 
 
-class Usage(EventRule):
+class Usage(Thresholded):
     """Usage: core value per month and seat."""
 
     title: Text = Field(description="What people call the core value.")
@@ -140,10 +142,9 @@ class Usage(EventRule):
         description="What a seat is: seats bought, users active in the month, or the seats column of accounts. "
         "Left out: the first of subscriptions, account, active_users for which the sources have what it needs.",
     )
-    threshold: Number = Field(
-        gt=0,
-        le=1e9,
-        description="Resolved per seat and month from which usage is reached.",
+    threshold: Threshold = Field(
+        description="Resolved per seat and month from which usage is reached: a number, or `auto` for the one that retention "
+        "derives, where the evidence holds.",
         json_schema_extra=unit("per seat and month"),
     )
 
@@ -300,6 +301,12 @@ class Framework(Model):
     retention_by_activation: RetentionByActivation = Field(
         default_factory=RetentionByActivation, description="Bands of the retention table."
     )
+
+    @property
+    def auto_milestones(self) -> frozenset[str]:
+        """The milestones whose threshold the data derive, by name."""
+        declared: tuple[tuple[str, Thresholded], ...] = (("activation", self.activation), ("usage", self.usage))
+        return frozenset(name for name, milestone in declared if milestone.is_auto)
 
     @model_validator(mode="after")
     def _outcome_after_behaviour(self) -> Self:

@@ -43,11 +43,11 @@ def relations(config: "CompanyConfig") -> dict[str, Relation]:
         ),
         "duration": _relation("name VARCHAR, months INTEGER, seconds BIGINT", _durations(framework)),
         "threshold": _relation(
-            "milestone VARCHAR, value DOUBLE, origin VARCHAR",
+            "milestone VARCHAR, position INTEGER, adopted DOUBLE, is_auto BOOLEAN",
             [
-                ("activation", float(framework.activation.threshold), "adopted"),
-                ("usage", float(framework.usage.threshold), "adopted"),
-                ("maturity", float(framework.maturity.mature_categories), "adopted"),
+                ("activation", 1, framework.activation.adopted, framework.activation.is_auto),
+                ("usage", 2, framework.usage.adopted, framework.usage.is_auto),
+                ("maturity", 3, float(framework.maturity.mature_categories), False),
             ],
         ),
         "policy": _policy(framework),

@@ -4,15 +4,14 @@ Put here the fit, what makes it fail and the effect that comes of it. Keep out w
 an effect is worth. The regression says what goes with the behaviour among accounts alike in the covariates.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import nan
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-
-from milestones_dagster.evidence.association import Z_95
 
 _Floats = NDArray[np.float64]
 _Booleans = NDArray[np.bool_]
@@ -53,7 +52,8 @@ def average_marginal_effect(
     Rows of a factor's level in which the outcome is constant are perfectly told by that level: its coefficient is
     infinite, the rows' probability does not move, and all other coefficients are those without these rows. So they are
     left out of the fit and count with an effect of 0, which is the limit of the likelihood. A covariate that the others
-    explain is left out. Newton's method, standard errors by the inverse information; the covariates are taken as given.
+    explain is left out. statsmodels fits by Newton's method, and takes the mean difference of its predictions with and
+    without the behaviour, with its standard error by the delta method; the covariates are taken as given.
 
     Args:
         did: behaviour, shape (rows,).
@@ -76,25 +76,22 @@ def average_marginal_effect(
     fitted = _fit(design, reached[kept].astype(np.float64))
     if fitted is None:
         return MarginalEffect(reason="the regression does not converge, a combination of covariates tells the outcome")
-    coefficients, covariance = fitted
-    return _effect(others, coefficients, covariance, reached, kept)
+    return _effect(fitted, design, reached, kept)
 
 
-def _effect(others: _Floats, coefficients: _Floats, covariance: _Floats, reached: _Booleans, kept: _Booleans) -> MarginalEffect:
-    from scipy.special import expit, ndtr
-
-    base = others @ coefficients[:-1]
-    without, with_it = expit(base), expit(base + coefficients[-1])
-    slope_without, slope_with = without * (1 - without), with_it * (1 - with_it)
-    rows = kept.size
-    effect = float((with_it - without).sum()) / rows
-    gradient = np.append((slope_with - slope_without) @ others, slope_with.sum()) / rows
-    error = float(np.sqrt(gradient @ covariance @ gradient))
+def _effect(fitted: Any, design: _Floats, reached: _Booleans, kept: _Booleans) -> MarginalEffect:
+    with_it, without = design.copy(), design.copy()
+    with_it[:, -1], without[:, -1] = 1.0, 0.0
+    fits, rows = len(design), kept.size
+    # the library takes the mean of 2 x fits weighted predictions: these weights make it the difference over all rows
+    weights = np.repeat([2.0, -2.0], fits) * fits / rows
+    found = fitted.get_prediction(np.vstack([with_it, without]), which="mean", average=True, agg_weights=weights)
+    effect, error, p = (float(np.ravel(value)[0]) for value in (found.predicted, found.se, found.t_test()[1]))
     if not error > 0:
         return MarginalEffect(reason="the regression does not converge, its standard error vanishes")
-    share_without = (float(without.sum()) + int(reached[~kept].sum())) / rows
-    p = 2 * float(ndtr(-abs(effect / error)))
-    return MarginalEffect(effect, effect - Z_95 * error, effect + Z_95 * error, p, share_without)
+    lower, upper = (float(bound) for bound in np.ravel(found.conf_int(alpha=0.05)))
+    share_without = (float(fitted.predict(without).sum()) + int(reached[~kept].sum())) / rows
+    return MarginalEffect(effect, lower, upper, p, share_without)
 
 
 def _untellable(did: _Booleans, reached: _Booleans) -> str:
@@ -156,21 +153,20 @@ def _residual(column: _Floats, basis: _Floats) -> _Floats:
     return np.asarray(rest - basis @ (basis.T @ rest))
 
 
-def _fit(design: _Floats, outcome: _Floats) -> tuple[_Floats, _Floats] | None:
-    """Return coefficients and their covariance, or None where Newton's method does not settle."""
-    from scipy.special import expit
+def _fit(design: _Floats, outcome: _Floats) -> Any | None:
+    """Return statsmodels' results, or None where Newton's method does not settle."""
+    from statsmodels.api import Logit
+    from statsmodels.tools.sm_exceptions import ModelWarning
 
-    coefficients = np.zeros(design.shape[1])
-    for _ in range(MOST_ITERATIONS):
-        probability = expit(design @ coefficients)
-        information = design.T @ (design * (probability * (1 - probability))[:, None])
+    # a combination that tells the outcome makes probabilities of 0 and 1, which is told by not converging
+    with warnings.catch_warnings(), np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        warnings.simplefilter("ignore", ModelWarning)
         try:
-            step = np.linalg.solve(information, design.T @ (outcome - probability))
+            # the columns are independent already
+            fitted = Logit(outcome, design, check_rank=False).fit(
+                disp=False, maxiter=MOST_ITERATIONS, tol=_SETTLED, warn_convergence=False
+            )
         except np.linalg.LinAlgError:
             return None
-        if not np.isfinite(step).all():
-            return None
-        coefficients = coefficients + step
-        if np.abs(step).max() < _SETTLED * (1 + np.abs(coefficients).max()):
-            return coefficients, np.linalg.inv(information)
-    return None
+    is_settled = fitted.mle_retvals["converged"] and np.isfinite(fitted.params).all()
+    return fitted if is_settled and np.isfinite(fitted.cov_params()).all() else None

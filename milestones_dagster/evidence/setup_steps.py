@@ -254,7 +254,7 @@ def _why_interview(table: StepTable, detectable: float) -> str:
 
 def _note(row: Mapping[object, object], rows: Landmark, *, is_billed: bool) -> str:
     if rows.elapsed == 0:
-        return "No account's activation window has elapsed, or it ends before the landmark."
+        return "No account's activation window has elapsed, or it ends before the landmark, or no threshold is in force."
     left = (
         f"{rows.left:,} of {rows.elapsed:,} accounts ({rows.left / rows.elapsed:.1%}) left before day {LANDMARK_DAYS} and "
         if is_billed

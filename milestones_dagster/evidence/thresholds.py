@@ -114,14 +114,14 @@ def activation(frame: pd.DataFrame, framework: "Framework", also: Mapping[str, p
     """Return the one row of `derived` for the activation count; `frame` is `activation_landmarks`."""
     del also
     return derived(
-        frame, "activation", framework.activation.threshold, framework.threshold_search, _caveats(framework, "activation")
+        frame, "activation", framework.activation.adopted, framework.threshold_search, _caveats(framework, "activation")
     )
 
 
 def usage(frame: pd.DataFrame, framework: "Framework", also: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Return the one row of `derived` for the usage ratio; `frame` is `usage_landmarks`."""
     del also
-    return derived(frame, "usage", framework.usage.threshold, framework.threshold_search, _caveats(framework, "usage"))
+    return derived(frame, "usage", framework.usage.adopted, framework.threshold_search, _caveats(framework, "usage"))
 
 
 def curve(frame: pd.DataFrame, config: "ThresholdSearch") -> pd.DataFrame:

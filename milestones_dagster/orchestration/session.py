@@ -88,7 +88,8 @@ class Declared:
         """
         made = relations(config)
         features = [(name, title) for name, title, _ in features_of(made)]
-        tables = {name: table.with_features(features) for name, table in load_tables(config_relations=made).items()}
+        loaded = load_tables(config_relations=made, auto=config.framework.auto_milestones)
+        tables = {name: table.with_features(features) for name, table in loaded.items()}
         suites = {name: tuple(suite(table, table.suite_path, config.quality.get(name))) for name, table in tables.items()}
         return cls(config, tables, suites, made)
 

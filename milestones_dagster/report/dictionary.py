@@ -90,7 +90,9 @@ def _tables_read(table: Table) -> set[str]:
 
 def _reading(table: Table) -> list[str]:
     others = sorted({_name(relation) for relation in table.relations if relation.kind != "table"})
-    return [*(_link(name) for name in sorted(_tables_read(table))), *(f"`{name}`" for name in others)]
+    asked = {name: f" where the threshold of {milestone} is `auto`" for milestone, name in table.where_auto.items()}
+    tables = (f"{_link(name)}{asked.get(name, '')}" for name in sorted(_tables_read(table)))
+    return [*tables, *(f"`{name}`" for name in others)]
 
 
 def _name(relation: Relation) -> str:

@@ -11,6 +11,9 @@ from typing import Any
 import duckdb
 
 
+_RANKING = "feature_importance"
+
+
 @dataclass(frozen=True)
 class Share:
     """A share with its numbers: accounts that reached it, of how many, and those whose window is still open."""
@@ -65,6 +68,27 @@ class RankedFeature:
 
 
 @dataclass(frozen=True)
+class InForce:
+    """The threshold of a milestone: `value` in force (None: there is none), beside it what is adopted and what retention derives.
+
+    `why` says why nothing is derived, and is None where something is; `is_measured` is false where the evidence is not of this
+    time and config.
+    """
+
+    milestone: str
+    value: float | None
+    origin: str
+    adopted: float | None
+    is_measured: bool
+    derived: float | None = None
+    moved_accounts: int = 0
+    moved_share: float | None = None
+    moved_towards: str | None = None
+    trust: str | None = None
+    why: str | None = None
+
+
+@dataclass(frozen=True)
 class Headline:
     """The headline as of one time; `month` is the last whole month, None before there is one."""
 
@@ -73,6 +97,7 @@ class Headline:
     customers: int
     paying: int
     milestones: tuple[Share, ...]
+    thresholds: tuple[InForce, ...]
     retention: tuple[Band, ...]
     apart: Apart
     auc: tuple[float, float, float] | None
@@ -111,6 +136,7 @@ def read_headline(warehouse_path: Path) -> Headline:
             customers=int(_one(connection, "SELECT count(*) FROM milestones.activation_cohort")),
             paying=int(paying[0]) if paying else 0,
             milestones=tuple(Share(*row) for row in shares),
+            thresholds=tuple(_in_force(connection, milestone) for milestone in ("activation", "usage")),
             retention=tuple(Band(*row) for row in bands),
             apart=Apart(*(int(number) for number in apart[0])),
             auc=_auc(connection),
@@ -119,25 +145,36 @@ def read_headline(warehouse_path: Path) -> Headline:
         )
 
 
-def _is_ranked(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Whether a ranking is published that is of the same time and definitions as the milestones."""
+def _in_force(connection: duckdb.DuckDBPyConnection, milestone: str) -> InForce:
+    """The threshold of a milestone; what retention derives is read from the evidence, also where a number is in force."""
+    value, origin, adopted = connection.execute(
+        "SELECT value, origin, adopted FROM milestones.thresholds_in_force WHERE milestone = ?", [milestone]
+    ).fetchall()[0]
+    table = f"{milestone}_threshold"
+    if not _is_current(connection, table):
+        return InForce(milestone, value, origin, adopted, is_measured=False)
+    measured = connection.table(f"evidence.{table}")
+    told = measured.select("derived", "moved_accounts", "moved_share", "moved_towards", "trust", "reason").fetchall()[0]
+    return InForce(milestone, value, origin, adopted, True, *told)
+
+
+def _is_current(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
+    """Whether a table of evidence is published that is of the same time and definitions as the milestones."""
     versions = connection.execute(
-        """SELECT DISTINCT as_of, fingerprint FROM operations.publications
-           WHERE table_name IN ('feature_importance', 'customer_milestones')""",
+        "SELECT as_of, fingerprint FROM operations.publications WHERE table_name IN (?, 'customer_milestones')", [table]
     ).fetchall()
-    made = _one(connection, "SELECT count(*) FROM operations.publications WHERE table_name = 'feature_importance'")
-    return bool(made) and len(versions) == 1
+    return len(versions) == 2 and len(set(versions)) == 1  # noqa: PLR2004 - both are published
 
 
 def _auc(connection: duckdb.DuckDBPyConnection) -> tuple[float, float, float] | None:
-    if not _is_ranked(connection):
+    if not _is_current(connection, _RANKING):
         return None
     row = connection.execute("SELECT auc, auc_low, auc_high FROM evidence.feature_importance LIMIT 1").fetchone()
     return None if row is None or row[0] is None else (row[0], row[1], row[2])
 
 
 def _features(connection: duckdb.DuckDBPyConnection) -> tuple[RankedFeature, ...]:
-    if not _is_ranked(connection):
+    if not _is_current(connection, _RANKING):
         return ()
     rows = connection.execute(
         """SELECT title, importance, importance_low, importance_high, verdict FROM evidence.feature_importance

@@ -171,6 +171,9 @@ def _stage(warehouse: Warehouse, table: Table, inputs: Inputs, state: Behind) ->
     replacements: dict[str, exp.Query] = dict(inputs.sources)
     if table.keeps and not warehouse.exists(published(table)):
         replacements[table.name] = empty_rows({column.name: column.type for column in table.columns})
+    for name in table.unread:
+        # published or not, it must not tell here: the same rows from the same config, whatever else was made
+        replacements[name] = empty_rows({column.name: column.type for column in warehouse.tables[name].columns})
     select = warehouse.runnable(table, replacements)
     if table.pivot:
         names = [(name, is_zero) for name, _, is_zero in features_of(inputs.config)]

@@ -19,7 +19,7 @@ A file is a YAML header in a block comment, then one `SELECT` in the house diale
 import ast
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
@@ -45,7 +45,7 @@ _COLUMN = re.compile(
     re.DOTALL,
 )
 _EVIDENCE = "milestones_dagster.evidence."
-_KNOWN_HEADER_KEYS = {"about", "grain", "key", "columns", "by", "keeps", "then", "also", "pivot", "order"}
+_KNOWN_HEADER_KEYS = {"about", "grain", "key", "columns", "by", "keeps", "then", "also", "pivot", "order", "where_auto"}
 
 
 class TableError(Exception):
@@ -78,6 +78,8 @@ class Table:
     `by` is `day` for a table that is replaced by UTC days and else None; `then` names a function `evidence.<module>.<name>`
     that turns the SELECT's frame (and the tables of `also`) into the table; `keeps` says that the SELECT reads the table's
     own published rows; `pivot` says that the SELECT's (feature, value) pairs become one column per configured feature;
+    `where_auto` names, by milestone, a table that is read only where the config says `threshold: auto` for it; `unread` are those
+    of them that this company's config does not ask for: no dependencies, and empty to the SELECT;
     `first_line` is the line of the file on which the SELECT begins.
     """
 
@@ -95,6 +97,8 @@ class Table:
     also: tuple[str, ...] = ()
     pivot: bool = False
     order: tuple[str, ...] = ()
+    where_auto: Mapping[str, str] = field(default_factory=dict)
+    unread: tuple[str, ...] = ()
     follows: tuple[str, ...] = ()
     relations: tuple[Relation, ...] = field(default=())
     first_line: int = 1
@@ -108,7 +112,7 @@ class Table:
     def dependencies(self) -> tuple[str, ...]:
         """Names of the tables of ours that must be made before this one, sorted."""
         names = {relation.name for relation in self.relations if relation.kind == "table"} | set(self.also) | set(self.follows)
-        return tuple(sorted(names - {self.name}))
+        return tuple(sorted(names - {self.name} - set(self.unread)))
 
     @property
     def reads_run(self) -> bool:
@@ -149,12 +153,15 @@ class Table:
         return digest.hexdigest()[:16]
 
 
-def load_tables(root: Path = SQL_ROOT, *, config_relations: Iterable[str] | None = ()) -> dict[str, Table]:
+def load_tables(
+    root: Path = SQL_ROOT, *, config_relations: Iterable[str] | None = (), auto: Collection[str] | None = None
+) -> dict[str, Table]:
     """All tables below `root` in the order in which they can be made (dependencies first, then by name).
 
     Args:
         root: Folder with one folder of `.sql` files per schema.
         config_relations: Names of the relations that the config makes; None where no config is at hand, then any name is taken.
+        auto: Milestones whose threshold the config leaves to the data; None where no config is at hand, then all that may be.
 
     Raises:
         TableError: a header, a column, a word outside the dialect, an unknown relation or a circle of tables.
@@ -165,7 +172,7 @@ def load_tables(root: Path = SQL_ROOT, *, config_relations: Iterable[str] | None
         twice = sorted({table.name for table in tables if sum(other.name == table.name for other in tables) > 1})
         raise TableError(f"{root}: two files declare the table {twice[0]}; a table's name is its file's name, once")
     known_config = None if config_relations is None else tuple(config_relations)
-    resolved = {table.name: _with_relations(table, by_name, known_config) for table in tables}
+    resolved = {table.name: _with_relations(table, by_name, known_config, auto) for table in tables}
     if EVENTS in resolved:
         # the as-of time of a run is settled by the published days: who reads it follows them, through other tables or directly
         for name, table in resolved.items():
@@ -248,6 +255,7 @@ def _read(path: Path) -> Table:
         also=tuple(header.get("also", ())),
         pivot=bool(header.get("pivot", False)),
         order=tuple(header.get("order", header["key"])),
+        where_auto=header.get("where_auto", {}),
         first_line=1 + text[: len(text) - len(match["body"].lstrip())].count("\n"),
     )
 
@@ -271,7 +279,9 @@ def _parse(path: Path, text: str) -> exp.Query:
     return statements[0]
 
 
-def _with_relations(table: Table, tables: Mapping[str, Table], config_relations: tuple[str, ...] | None) -> Table:
+def _with_relations(
+    table: Table, tables: Mapping[str, Table], config_relations: tuple[str, ...] | None, auto: Collection[str] | None
+) -> Table:
     select = _parse(table.path, table.select_text)
     refuse_foreign_words(select, table.path, table.select_text, table.first_line)
     found: list[Relation] = []
@@ -283,7 +293,12 @@ def _with_relations(table: Table, tables: Mapping[str, Table], config_relations:
     for name in table.also:
         if name not in tables:
             raise TableError(f"{table.path}: `also: {name}` is no table of ours; {_closest(name, tables)}")
-    return replace(table, relations=tuple(dict.fromkeys(found)))
+    read = {relation.name for relation in found if relation.kind == "table"}
+    for name in table.where_auto.values():
+        if name not in read:
+            raise TableError(f"{table.path}: `where_auto: {name}` is not read by the SELECT; {_closest(name, read)}")
+    unread = tuple(name for milestone, name in table.where_auto.items() if auto is not None and milestone not in auto)
+    return replace(table, relations=tuple(dict.fromkeys(found)), unread=unread)
 
 
 def _checked(

@@ -213,8 +213,8 @@ def test_the_serving_copy_holds_the_published_tables_alone(life: Life, first: St
     assert served == {
         "account_months", "activation_cohort", "activation_landmarks", "activation_threshold", "activation_threshold_curve",
         "activation_window_search", "customer_milestones", "feature_adoption", "feature_importance", "feature_matrix",
-        "maturity_categories", "milestone_summary", "notes", "retention_by_activation", "retention_outcomes", "setup_step_evidence",
-        "setup_steps", "usage_landmarks", "usage_ratio", "usage_threshold", "usage_threshold_curve",
+        "maturity_categories", "milestone_summary", "notes", "retention_by_activation", "retention_outcomes", "seat_usage",
+        "setup_step_evidence", "setup_steps", "thresholds_in_force", "usage_landmarks", "usage_ratio", "usage_threshold", "usage_threshold_curve",
     }  # fmt: skip
     assert set(first.as_of) - served == set(first.contents) - served - {"raw_events"}
 

@@ -25,34 +25,57 @@ FRAMEWORK_CASES = {
         "activation: {title",
         "activation: {tittle: x, title",
         (
-            "framework.yaml:14 activation.tittle: found an unknown key, expected one of events, where, title, "
-            "window, threshold; closest: title"
+            "framework.yaml:14 activation.tittle: found an unknown key, expected one of events, where, "
+            "threshold, adopted_threshold, title, window; closest: title"
         ),
     ),
     "missing_key": (
         "threshold: 5}",
         "window: 3 months}",
-        "framework.yaml:14 activation.threshold: found nothing, expected a number > 0",
+        "framework.yaml:14 activation.threshold: found nothing, expected a number > 0, or auto",
     ),
     "not_a_number": (
         "threshold: 5}",
         "threshold: abc}",
-        "framework.yaml:14 activation.threshold: found 'abc', expected a number > 0",
+        "framework.yaml:14 activation.threshold: found 'abc', expected a number > 0, or auto",
     ),
-    "auto_comes_later": (
+    "another_word_than_auto": (
         "threshold: 5}",
-        "threshold: auto}",
-        "framework.yaml:14 activation.threshold: found 'auto', expected a number > 0",
+        "threshold: automatic}",
+        "framework.yaml:14 activation.threshold: found 'automatic', expected a number > 0, or auto",
+    ),
+    "truth_for_a_threshold": (
+        "threshold: 5}",
+        "threshold: true}",
+        "framework.yaml:14 activation.threshold: found true, expected a number > 0, or auto",
+    ),
+    "threshold_beyond_reason": (
+        "threshold: 5}",
+        "threshold: 1000000001}",
+        "framework.yaml:14 activation.threshold: found 1000000001, expected a number > 0 and ≤ 1000000000, or auto",
+    ),
+    "two_adopted_values": (
+        "threshold: 5}",
+        "threshold: 5, adopted_threshold: 6}",
+        (
+            "framework.yaml:14 activation.adopted_threshold: found adopted_threshold beside a number, expected "
+            "`threshold: auto` beside it; a number there is the adopted value already"
+        ),
+    ),
+    "adopted_value_of_zero": (
+        "threshold: 5}",
+        "threshold: auto, adopted_threshold: 0}",
+        "framework.yaml:14 activation.adopted_threshold: found 0, expected a number > 0",
     ),
     "number_in_quotes": (
         "threshold: 5}",
         "threshold: '5'}",
-        "framework.yaml:14 activation.threshold: found '5', expected a number > 0",
+        "framework.yaml:14 activation.threshold: found '5', expected a number > 0, or auto",
     ),
     "number_out_of_bounds": (
         "threshold: 5}",
         "threshold: 0}",
-        "framework.yaml:14 activation.threshold: found 0, expected a number > 0",
+        "framework.yaml:14 activation.threshold: found 0, expected a number > 0, or auto",
     ),
     "boolean_for_a_number": (
         "minimum_distinct: 2",

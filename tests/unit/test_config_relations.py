@@ -97,7 +97,7 @@ EXPECTED: dict[str, list[tuple[object, ...]]] = {
         ("retention_gap", 0, 7 * 86_400),
         ("dormancy_after", 1, 0),
     ],
-    "threshold": [("activation", 20.0, "adopted"), ("usage", 1.5, "adopted"), ("maturity", 1.0, "adopted")],
+    "threshold": [("activation", 1, 20.0, False), ("usage", 2, 1.5, False), ("maturity", 3, 1.0, False)],
     # midnight of 1 August in New York is 04:00 UTC
     "policy": [("activity", "window", False, "active_users", True, 0.7, 0.05, 1.2, datetime(2025, 8, 1, 4))],  # noqa: DTZ001
     "plan": [("starter", "Starter", True), ("Partner", "Partner", False)],
@@ -269,6 +269,16 @@ def test_fallbacks(tmp_path: Path, sources: str, framework: str, basis: str, sea
     assert any("No subscriptions" in sentence for sentence in config.fallbacks) == ("subscriptions:" not in sources)
 
 
+@pytest.mark.parametrize(
+    ("written", "adopted", "is_auto"),
+    [("5", 5.0, False), ("auto", None, True), ("auto, adopted_threshold: 4", 4.0, True)],
+)
+def test_a_threshold_is_a_number_or_what_the_data_derive(tmp_path: Path, written: str, adopted: float, is_auto: bool) -> None:
+    config = load_config(write(tmp_path, framework=changed(FRAMEWORK, "threshold: 5", f"threshold: {written}")), {})
+    assert relations(config)["threshold"].rows[0] == ("activation", 1, adopted, is_auto)
+    assert config.framework.auto_milestones == ({"activation"} if is_auto else set())
+
+
 def fingerprint(folder: Path, **changes: str) -> str:
     return load_config(write(folder, **changes), {}).fingerprint
 
@@ -286,6 +296,8 @@ def test_the_fingerprint_sees_the_framework_alone(tmp_path: Path) -> None:
     ("old", "new"),
     [
         ("threshold: 5", "threshold: 6"),
+        ("threshold: 5", "threshold: auto"),
+        ("threshold: 5", "threshold: auto, adopted_threshold: 5"),
         ("title: Write a note", "title: Write one note"),
         ("minimum_days: 5", "minimum_days: 6"),
         ("product: Notes", "product: Notes\nfeature_ranking: {seed: 1}"),

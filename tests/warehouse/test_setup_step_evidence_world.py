@@ -192,4 +192,4 @@ def test_a_window_that_ends_before_the_landmark_compares_nobody(tmp_path):
     assert (row["accounts"], row["verdict"], row["reason"]) == (0, "interview", "no account can be compared yet")
     assert row["adoption"] is None
     assert row["accounts_7d"] > 0
-    assert row["note"] == "No account's activation window has elapsed, or it ends before the landmark."
+    assert row["note"] == "No account's activation window has elapsed, or it ends before the landmark, or no threshold is in force."

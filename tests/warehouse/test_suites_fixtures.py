@@ -212,6 +212,13 @@ BY_HAND: dict[tuple[str, str], Case] = {
         [{"account_id": "a", "month": "2025-03-01"}],
         10,
     ),
+    # the three milestones whose threshold the config tells
+    ("thresholds_in_force", "value_follows_from_its_origin"): Case(
+        "UPDATE {t} SET value = 5 WHERE milestone = 'usage'", 1, 3, [{"milestone": "usage"}], 3
+    ),
+    ("thresholds_in_force", "every_milestone_once"): Case(
+        "DELETE FROM {t} WHERE milestone = 'usage'", 1, 2, [{"milestone": "usage"}], 3
+    ),
     # two categories in ten months of accounts
     ("maturity_categories", "levels_known"): Case(
         "UPDATE {t} SET level = 'expert' WHERE account_id = 'b' AND month = '2025-05-01' AND category = 'channels'",
@@ -628,7 +635,7 @@ def test_every_rule_has_a_passing_and_a_failing_fixture(clean):
     declared = clean.session.declared
     product = {(table, rule.name) for table, rules in declared.suites.items() for rule in rules if rule.origin == "product"}
     assert product == set(BY_HAND) | set(IN_FILES) | APART
-    assert len(product) == 61
+    assert len(product) == 63
     # every YAML beside a table is read
     files = {path.stem for path in SQL_ROOT.rglob("*.yaml")}
     assert {table for table, _ in product} == files

@@ -189,15 +189,24 @@ DEPENDENCIES = {
     "subscriptions": ("raw_events",),  # it reads the as-of time, which the published days settle
     "users": ("event_identities",),
     "account_months": ("account_event_daily", "account_history", "account_tenure", "subscriptions"),
-    "activation_cohort": ("account_history", "account_tenure", "rule_events"),
-    "customer_milestones": ("account_months", "activation_cohort", "maturity_categories", "setup_steps", "usage_ratio"),
+    "activation_cohort": ("account_history", "account_tenure", "rule_events", "thresholds_in_force"),
+    "customer_milestones": (
+        "account_months",
+        "activation_cohort",
+        "maturity_categories",
+        "setup_steps",
+        "thresholds_in_force",
+        "usage_ratio",
+    ),
     "maturity_categories": ("account_event_daily", "account_months"),
-    "milestone_summary": ("activation_cohort", "customer_milestones", "setup_steps"),
+    "milestone_summary": ("activation_cohort", "customer_milestones", "setup_steps", "thresholds_in_force"),
     "notes": ("raw_events",),
     "retention_by_activation": ("activation_cohort", "observation_dates", "retention_outcomes"),
     "retention_outcomes": ("account_history", "account_tenure", "observation_dates", "paid_spells", "rule_events"),
+    "seat_usage": ("account_months", "accounts", "rule_events", "users"),
     "setup_steps": ("account_tenure", "rule_events"),
-    "usage_ratio": ("account_months", "accounts", "rule_events", "users"),
+    "thresholds_in_force": ("activation_threshold", "usage_threshold"),
+    "usage_ratio": ("seat_usage", "thresholds_in_force"),
     "activation_landmarks": (
         "account_history",
         "account_tenure",
@@ -227,6 +236,7 @@ DEPENDENCIES = {
         "event_identities",
         "paid_spells",
         "setup_steps",
+        "thresholds_in_force",
     ),
     "usage_landmarks": (
         "account_history",
@@ -237,7 +247,7 @@ DEPENDENCIES = {
         "paid_spells",
         "retention_outcomes",
         "rule_events",
-        "usage_ratio",
+        "seat_usage",
     ),
     "usage_threshold": ("usage_landmarks",),
     "usage_threshold_curve": ("usage_landmarks",),
@@ -246,6 +256,34 @@ DEPENDENCIES = {
 
 def test_every_table_reads_what_it_is_known_to_read(tables):
     assert {name: table.dependencies for name, table in tables.items()} == DEPENDENCIES
+
+
+@pytest.mark.parametrize(
+    ("auto", "read"),
+    [
+        # with numbers alone it reads no evidence, and follows the events, which settle the as-of time, by itself
+        (frozenset(), ("raw_events",)),
+        ({"usage"}, ("usage_threshold",)),
+        ({"activation"}, ("activation_threshold",)),
+    ],
+)
+def test_the_core_follows_evidence_only_where_the_config_leaves_a_threshold_to_the_data(auto, read):
+    loaded = load_tables(config_relations=None, auto=auto)
+    assert loaded["thresholds_in_force"].dependencies == read
+    above, waiting = set(), ["customer_milestones"]
+    while waiting:
+        above |= set(new := [name for name in loaded[waiting.pop()].dependencies if name not in above])
+        waiting += new
+    assert {name for name in above if loaded[name].schema == "evidence"} == {
+        f"{milestone}_{kind}" for milestone in auto for kind in ("threshold", "landmarks")
+    }
+
+
+def test_where_auto_names_a_table_that_the_select_reads(tmp_path):
+    path = write(tmp_path, "waits", "SELECT 1", header=HEADER.replace("key:", "where_auto: {usage: adoption}\nkey:"))
+    with pytest.raises(TableError) as refused:
+        load(tmp_path)
+    assert str(refused.value) == f"{path}: `where_auto: adoption` is not read by the SELECT; no name comes close"
 
 
 def test_tables_are_in_an_order_in_which_they_can_be_made(tables):

@@ -25,7 +25,7 @@ columns:
   is_signal: BOOLEAN NOT NULL -- The later half confirms the pick; else see `reason`.
   reason: VARCHAR -- Why there is no signal; NULL where there is one.
   derived: DOUBLE [events] -- The pick where there is a signal, else NULL.
-  adopted: DOUBLE [events] -- The value that the config has adopted.
+  adopted: DOUBLE [events] -- The value that the config has adopted; NULL where it leaves it to the data.
   reach: DOUBLE -- Share of all compared accounts at or above the pick.
   adopted_reach: DOUBLE -- Share at or above the adopted value.
   accounts_above: BIGINT NOT NULL [accounts] -- Later accounts at or above the pick.
@@ -62,7 +62,7 @@ columns:
   interview_account_ids: VARCHAR -- With trust `interview`, at most 20 accounts to talk to, nearest to the value on both sides, largest MRR first.
   note: VARCHAR NOT NULL -- What a reader must know of this row.
 */
-SELECT l.*, s.resamples, s.seed, h.value AS adopted
+SELECT l.*, s.resamples, s.seed, h.adopted
 FROM activation_landmarks AS l
 CROSS JOIN config.threshold_search AS s
 JOIN config.threshold AS h ON h.milestone = 'activation'

@@ -2,7 +2,8 @@
 about: >
   Which setup steps go with activation. Per step: accounts that completed it within 14 days of tenure_start against those that did not, among those then paying and
   not yet activated, and who activated after that. The conditional effect compares accounts alike in the other steps, early activity, plan and size. It goes with
-  activation, among accounts alike in what is measured; it is no proof that the step brings it about. Shares and effects are between 0 and 1 (0.01 is one point).
+  activation, among accounts alike in what is measured; it is no proof that the step brings it about. Where retention derives
+  the activation threshold, the cohorts that chose it are left out; without a threshold nobody is compared. Shares and effects are between 0 and 1 (0.01 is one point).
 grain: one row per setup step
 key: [step]
 order: [position]
@@ -73,8 +74,12 @@ WITH landmarks AS (
     m.days AS landmark_days,
     a.tenure_start + TO_SECONDS(86400 * m.days) AS landmark_at
   FROM activation_cohort AS a
+  JOIN thresholds_in_force AS f ON f.milestone = 'activation'
   CROSS JOIN landmarks AS m
-  WHERE a.is_elapsed AND a.tenure_start + TO_SECONDS(86400 * m.days) < a.window_ends_at
+  WHERE a.threshold IS NOT NULL
+    -- who chose the threshold does not tell what goes with reaching it
+    AND (f.earlier_to_month IS NULL OR a.cohort_month > f.earlier_to_month)
+    AND a.is_elapsed AND a.tenure_start + TO_SECONDS(86400 * m.days) < a.window_ends_at
 ), people AS (
   SELECT i.account_key, i.user_key, MIN(i.first_at) AS first_at
   FROM event_identities AS i

@@ -69,7 +69,7 @@ WITH dated AS (
       ELSE 1
     END AS preference
   FROM dated AS d
-  JOIN usage_ratio AS u ON u.account_key = d.account_key AND u.month = d.month
+  JOIN seat_usage AS u ON u.account_key = d.account_key AND u.month = d.month
   LEFT JOIN retention_outcomes AS r ON r.account_key = d.account_key AND r.kind = 'month' AND r.observed_at = d.observed_at
   LEFT JOIN active AS a ON a.account_key = d.account_key AND a.observed_at = d.observed_at
   LEFT JOIN stopped AS s ON s.account_key = d.account_key AND s.observed_at = d.observed_at

@@ -13,8 +13,8 @@ columns:
   window_ends_at: TIMESTAMP NOT NULL -- End of the window, excluded, UTC.
   is_elapsed: BOOLEAN NOT NULL -- The window has ended; only then is the account in a rate, early activators included.
   activation_events: BIGINT NOT NULL [events] -- Activation events within the window so far.
-  threshold: DOUBLE NOT NULL [events] -- Events needed.
-  activated: BOOLEAN -- True from activated_at on, false once the window has elapsed without, NULL before.
+  threshold: DOUBLE [events] -- Events needed, as thresholds_in_force tells it; NULL where none is in force.
+  activated: BOOLEAN -- True from activated_at on, false once the window has elapsed without; NULL before, and where no threshold is in force.
   activated_at: TIMESTAMP -- Time of the event that reached the threshold, UTC.
   plan: VARCHAR -- Plan at tenure_start; NULL where no history tells.
   size_stratum: VARCHAR -- Size class at tenure_start; NULL where no history tells.
@@ -38,7 +38,7 @@ WITH counted AS (
     COUNT(*) AS activation_events,
     MIN(CASE WHEN c.repetition >= h.value THEN c.occurred_at END) AS activated_at
   FROM counted AS c
-  JOIN config.threshold AS h ON h.milestone = 'activation'
+  JOIN thresholds_in_force AS h ON h.milestone = 'activation'
   GROUP BY c.account_key
 ), started AS (
   SELECT t.account_key, h.plan, h.seats
@@ -60,13 +60,13 @@ SELECT
   h.value AS threshold,
   CASE
     WHEN r.activated_at IS NOT NULL THEN TRUE
-    WHEN t.activation_window_ends_at <= o.as_of THEN FALSE
+    WHEN t.activation_window_ends_at <= o.as_of AND h.value IS NOT NULL THEN FALSE
   END AS activated,
   r.activated_at,
   s.plan,
   z.stratum AS size_stratum
 FROM account_tenure AS t
-JOIN config.threshold AS h ON h.milestone = 'activation'
+JOIN thresholds_in_force AS h ON h.milestone = 'activation'
 CROSS JOIN run.observation AS o
 LEFT JOIN reached AS r ON r.account_key = t.account_key
 LEFT JOIN started AS s ON s.account_key = t.account_key

@@ -17,7 +17,7 @@ columns:
   is_paying: BOOLEAN NOT NULL -- Paying at the month's close.
   has_setup: BOOLEAN NOT NULL -- Setup was complete by the month's close.
   is_activated: BOOLEAN NOT NULL -- Activation was reached by the month's close.
-  has_usage: BOOLEAN NOT NULL -- The usage ratio of the month reached the threshold, as of its close.
+  has_usage: BOOLEAN NOT NULL -- The usage ratio of the month, as of its close, reached the threshold that is now in force.
   is_mature: BOOLEAN NOT NULL -- Mature in at least the configured number of categories.
   mature_categories: BIGINT NOT NULL [categories] -- Categories that are mature.
   usage_ratio: DOUBLE [conversations per seat and month] -- The usage ratio of the month as of its close.
@@ -55,7 +55,7 @@ WITH setup AS (
   FROM account_months AS m
   JOIN activation_cohort AS a ON a.account_key = m.account_key
   JOIN usage_ratio AS u ON u.account_key = m.account_key AND u.month = m.month
-  JOIN config.threshold AS h ON h.milestone = 'maturity'
+  JOIN thresholds_in_force AS h ON h.milestone = 'maturity'
   LEFT JOIN setup AS s ON s.account_key = m.account_key
   LEFT JOIN maturity AS c ON c.account_key = m.account_key AND c.month = m.month
 ), staged AS (

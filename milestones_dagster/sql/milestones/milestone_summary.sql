@@ -1,7 +1,8 @@
 /*
 about: >
   The headline by month and segment: the share of customers at each milestone. Setup and activation are rates of the cohorts whose window has elapsed
-  by the month's close, the rest is shown as open; usage, maturity and stage are shares of the accounts paying at the month's close.
+  by the month's close, the rest is shown as open; usage, maturity and stage are shares of the accounts paying at the month's close. A milestone that has no
+  threshold in force has no row.
 grain: one row per month, segment and milestone
 key: [month, segment_kind, segment, milestone]
 columns:
@@ -25,6 +26,7 @@ WITH cohort AS (
     a.window_ends_at,
     a.activated_at AS reached_at
   FROM activation_cohort AS a
+  WHERE a.threshold IS NOT NULL
   UNION ALL
   SELECT
     a.account_key,
@@ -51,6 +53,7 @@ WITH cohort AS (
 ), state AS (
   SELECT c.month, c.is_whole, c.account_key, c.plan, c.size_stratum, 'usage' AS milestone, c.has_usage AS is_reached
   FROM customer_milestones AS c
+  JOIN thresholds_in_force AS h ON h.milestone = 'usage' AND h.value IS NOT NULL
   WHERE c.is_paying
   UNION ALL
   SELECT c.month, c.is_whole, c.account_key, c.plan, c.size_stratum, 'maturity' AS milestone, c.is_mature AS is_reached
