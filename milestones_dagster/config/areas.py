@@ -25,9 +25,7 @@ def _threshold(value: object) -> object:
 AreaThreshold = Annotated[
     Annotated[Number, Field(gt=0, le=1e9)] | Literal["auto"],
     BeforeValidator(_threshold),
-    WithJsonSchema(
-        {"anyOf": [{"type": "number", "exclusiveMinimum": 0, "maximum": 1e9}, {"const": "auto"}], **expects(_EXPECTED)}
-    ),
+    WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0, "maximum": 1e9}, {"const": "auto"}], **expects(_EXPECTED)}),
 ]
 
 
