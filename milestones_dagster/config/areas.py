@@ -13,19 +13,21 @@ from milestones_dagster.config.rules import Events
 
 AreaMeasure = Literal["days", "count", "count_per_seat", "users"]
 
+_LARGEST = 1e9
 _EXPECTED = "a number above 0, or auto"
 
 
 def _threshold(value: object) -> object:
-    if value == "auto" or (isinstance(value, int | float) and not isinstance(value, bool)):
+    # asked here, so that a wrong one is told of once and not for each of the two kinds that it could be
+    if value == "auto" or (isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= _LARGEST):
         return value
     raise refusal(_EXPECTED)
 
 
 AreaThreshold = Annotated[
-    Annotated[Number, Field(gt=0, le=1e9)] | Literal["auto"],
+    Number | Literal["auto"],
     BeforeValidator(_threshold),
-    WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0, "maximum": 1e9}, {"const": "auto"}], **expects(_EXPECTED)}),
+    WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0, "maximum": _LARGEST}, {"const": "auto"}], **expects(_EXPECTED)}),
 ]
 
 
