@@ -35,6 +35,17 @@ def feature_events(feature: Feature) -> Iterator[tuple[str, tuple[str, ...]]]:
             return
 
 
+def area_metrics(framework: Framework) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield each area's measure, with the names or patterns of the events that it counts, in the areas' order."""
+    by_name = {feature.name: feature for feature in framework.features.catalogue}
+    for area in framework.areas:
+        if area.feature is None:
+            yield str(area.measure), area.events or ()
+        else:
+            feature = by_name[area.feature]
+            yield feature.measure, tuple(name for _, names in feature_events(feature) for name in names)
+
+
 def uses(framework: Framework) -> Iterator[tuple[str, tuple[str, ...], str | None]]:
     """Yield everything in the framework that uses events, in words, with the names or patterns and the entity that it gives.
 
@@ -54,3 +65,5 @@ def uses(framework: Framework) -> Iterator[tuple[str, tuple[str, ...], str | Non
     for category in framework.maturity.categories:
         used = dict.fromkeys((*category.basic.of, *category.mature.of))
         yield f"category {category.name}", tuple(name for feature in used for name in by_feature.get(feature, ())), None
+    for area, (_, names) in zip(framework.areas, area_metrics(framework), strict=True):
+        yield f"area {area.name}", names, None

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from milestones_dagster.config.areas import Area
 from milestones_dagster.config.base import Flag, Integer, Model, Name, Number, Text, TimeZone, expects, refusal, unit
 from milestones_dagster.config.catalogue import (
     AdoptionBenchmark,
@@ -29,6 +30,7 @@ from milestones_dagster.config.thresholds import Threshold, Thresholded, Thresho
 __all__ = [
     "Activation",
     "AdoptionBenchmark",
+    "Area",
     "AttributeFeature",
     "EventFeature",
     "EventRule",
@@ -290,6 +292,7 @@ class Framework(Model):
     activation: Activation = Field(description="The activation milestone.")
     usage: Usage = Field(description="The usage milestone.")
     maturity: Maturity = Field(description="The maturity milestone.")
+    areas: tuple[Area, ...] = Field(default=(), description="Product areas with their own success metric; none: no area is judged.")
     outcomes: Outcomes = Field(default_factory=Outcomes, description="What the milestones are held against.")
     features: Features = Field(default_factory=Features, description="The feature catalogue.")
     adoption_benchmark: AdoptionBenchmark = Field(default_factory=AdoptionBenchmark, description="Bounds of the prevalence screen.")

@@ -5,13 +5,15 @@ even when another key of the file is bad. Keep out checks against the sources an
 """
 
 from collections.abc import Iterator, Mapping
+from typing import get_args
 
+from milestones_dagster.config.areas import AreaMeasure
 from milestones_dagster.config.document import Document
 from milestones_dagster.config.duration import DayDuration
 from milestones_dagster.config.framework import Maturity
 from milestones_dagster.config.problems import Problem
 
-_NAMED = ("plans.*.name", "setup.steps.*.name", "maturity.categories.*.name", "features.catalogue.*.name")
+_NAMED = ("plans.*.name", "setup.steps.*.name", "maturity.categories.*.name", "features.catalogue.*.name", "areas.*.name")
 _LEVELS = ("basic", "mature")
 
 # features become columns of feature_matrix, beside these
@@ -27,6 +29,7 @@ def check_framework(documents: Mapping[str, Document]) -> list[Problem]:
     problems += _plans(document)
     problems += _features(document)
     problems += _maturity(document)
+    problems += _areas(document)
     return problems
 
 
@@ -73,6 +76,16 @@ def _maturity(document: Document) -> Iterator[Problem]:
             window = _window_days(document)
             if isinstance(days, int) and days > window:
                 yield document.problem(path, f"at most the days of maturity.window, {window}")
+
+
+def _areas(document: Document) -> Iterator[Problem]:
+    measures = {name: document.value((*path[:-1], "measure")) for path, name in document.texts("features.catalogue.*.name")}
+    for path, feature in document.texts("areas.*.feature"):
+        if feature not in measures:
+            yield document.problem(path, "a feature of the catalogue", known=tuple(measures))
+        elif measures[feature] not in get_args(AreaMeasure):
+            expected = f"a feature of measure {', '.join(get_args(AreaMeasure))}"
+            yield document.problem(path, expected, found=f"'{feature}', of measure {measures[feature]}")
 
 
 def _window_days(document: Document) -> int:

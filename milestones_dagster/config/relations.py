@@ -12,7 +12,7 @@ from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from milestones_dagster.config.events import expand, feature_events, uses
+from milestones_dagster.config.events import area_metrics, expand, feature_events, uses
 from milestones_dagster.config.framework import AttributeFeature, Framework
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def relations(config: "CompanyConfig") -> dict[str, Relation]:
         **_rules(framework, tracked),
         **_maturity(framework),
         **_features(framework, tracked),
+        **_areas(framework, tracked),
         "size_stratum": _relation(
             "stratum VARCHAR, seats_from DOUBLE, seats_to DOUBLE, position INTEGER",
             [
@@ -242,6 +243,18 @@ def _features(framework: Framework, tracked: Sequence[str]) -> dict[str, Relatio
             "feature VARCHAR, plan VARCHAR",
             [(feature.name, plan) for feature in catalogue for plan in dict.fromkeys(feature.plans)],
         ),
+    }
+
+
+def _areas(framework: Framework, tracked: Sequence[str]) -> dict[str, Relation]:
+    rows: list[Row] = []
+    events: list[Row] = []
+    for position, (area, (measure, names)) in enumerate(zip(framework.areas, area_metrics(framework), strict=True), start=1):
+        rows.append((area.name, area.title, measure, None if area.threshold == "auto" else float(area.threshold), position))
+        events += [(area.name, event) for event in expand(names, tracked)]
+    return {
+        "area": _relation("area VARCHAR, title VARCHAR, measure VARCHAR, threshold DOUBLE, position INTEGER", rows),
+        "area_event": _relation("area VARCHAR, event VARCHAR", events),
     }
 
 

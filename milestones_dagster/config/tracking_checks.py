@@ -22,6 +22,7 @@ _EVENTS = (
     "features.catalogue.*.events.*",
     "features.catalogue.*.on_events.*",
     "features.catalogue.*.off_events.*",
+    "areas.*.events.*",
 )
 _RULES = ("setup.steps.*", "activation", "usage")
 

@@ -114,14 +114,14 @@ def activation(frame: pd.DataFrame, framework: "Framework", also: Mapping[str, p
     """Return the one row of `derived` for the activation count; `frame` is `activation_landmarks`."""
     del also
     return derived(
-        frame, "activation", framework.activation.adopted, framework.threshold_search, _caveats(framework, "activation")
+        frame, "activation", framework.activation.adopted, framework.threshold_search, caveats_of(framework, "activation")
     )
 
 
 def usage(frame: pd.DataFrame, framework: "Framework", also: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Return the one row of `derived` for the usage ratio; `frame` is `usage_landmarks`."""
     del also
-    return derived(frame, "usage", framework.usage.adopted, framework.threshold_search, _caveats(framework, "usage"))
+    return derived(frame, "usage", framework.usage.adopted, framework.threshold_search, caveats_of(framework, "usage"))
 
 
 def curve(frame: pd.DataFrame, config: "ThresholdSearch") -> pd.DataFrame:
@@ -180,7 +180,12 @@ def curve(frame: pd.DataFrame, config: "ThresholdSearch") -> pd.DataFrame:
 
 
 def derived(
-    frame: pd.DataFrame, milestone: str, adopted: float | None, config: "ThresholdSearch", caveats: tuple[str, ...] = ()
+    frame: pd.DataFrame,
+    milestone: str,
+    adopted: float | None,
+    config: "ThresholdSearch",
+    caveats: tuple[str, ...] = (),
+    q: float | None = None,
 ) -> pd.DataFrame:
     """Return one row: the pick, how stable it is, its effect on accounts that did not choose it, the adopted value beside.
 
@@ -196,6 +201,7 @@ def derived(
         adopted: the value in the config, None where there is none.
         config: reach, candidates, resamples, seed.
         caveats: sentences for the note.
+        q: false discovery rate of the test over all that were asked together; it then judges in the place of p.
     """
     made = prepared(frame, config)
     search = made.search
@@ -204,7 +210,7 @@ def derived(
     stable = Stability(nan, nan, 0.0) if search is None else stability(search, config.resamples, config.seed)
     at_pick = effect(made.later, pick)
     at_adopted = effect(made.later, nan if adopted is None else adopted)
-    reason = no_signal(candidates, pick, at_pick)
+    reason = no_signal(candidates, pick, at_pick, q)
     chosen = pick if reason is None else nan
     is_sharp = bool(stable.low > 0 and stable.high <= 2 * stable.low)
     compared = frame.loc[frame["standing"] == "row"]
@@ -277,7 +283,7 @@ def effect(rows: Rows, value: float) -> Effect:
     )
 
 
-def no_signal(candidates: int, pick: float, later: Effect) -> str | None:
+def no_signal(candidates: int, pick: float, later: Effect, q: float | None = None) -> str | None:
     """Return why nothing is derived, the first reason that applies; None where there is a signal."""
     if candidates < LEAST_CANDIDATES:
         return "fewer than 3 candidates"
@@ -287,8 +293,8 @@ def no_signal(candidates: int, pick: float, later: Effect) -> str | None:
         return "trust is interview"
     if not later.difference > 0:
         return "adjusted difference not above 0"
-    if not later.p <= SIGNIFICANT:
-        return "p above .05"
+    if not (later.p if q is None else q) <= SIGNIFICANT:
+        return "p above .05" if q is None else "q over the areas above .05"
     return None
 
 
@@ -337,7 +343,7 @@ def _entropy(share: _Floats) -> _Floats:
     return np.where((share > 0) & (share < 1), bits, 0.0)
 
 
-def _caveats(framework: "Framework", milestone: str) -> tuple[str, ...]:
+def caveats_of(framework: "Framework", milestone: str) -> tuple[str, ...]:
     """Return what the config alone makes a reader of the row want to know."""
     found = []
     if framework.outcomes.retention.basis == "activity":

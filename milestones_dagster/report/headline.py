@@ -10,7 +10,6 @@ from typing import Any
 
 import duckdb
 
-
 _RANKING = "feature_importance"
 
 

@@ -397,6 +397,67 @@ FRAMEWORK_CASES = {
             "in it stands in quotes"
         ),
     ),
+    "area_feature_unknown": (
+        "product: Notes",
+        "product: Notes\nareas: [{name: notes, title: Notes, feature: notess}]",
+        "framework.yaml:2 areas[0].feature: found 'notess', expected a feature of the catalogue; closest: notes",
+    ),
+    "area_threshold_text": (
+        "product: Notes",
+        "product: Notes\nareas: [{name: notes, title: Notes, feature: notes, threshold: many}]",
+        "framework.yaml:2 areas[0].threshold: found 'many', expected a number above 0, or auto",
+    ),
+    "area_threshold_zero": (
+        "product: Notes",
+        "product: Notes\nareas: [{name: notes, title: Notes, feature: notes, threshold: 0}]",
+        "framework.yaml:2 areas[0].threshold: found 0, expected a number above 0, or auto",
+    ),
+    "area_threshold_boolean": (
+        "product: Notes",
+        "product: Notes\nareas: [{name: notes, title: Notes, feature: notes, threshold: true}]",
+        "framework.yaml:2 areas[0].threshold: found true, expected a number above 0, or auto",
+    ),
+    "area_two_metrics": (
+        "product: Notes",
+        "product: Notes\nareas: [{name: notes, title: Notes, feature: notes, measure: days}]",
+        "framework.yaml:2 areas[0].feature: found both, expected either `feature`, or `measure` and `events`",
+    ),
+    "area_half_a_metric": (
+        "product: Notes",
+        "product: Notes\nareas: [{name: notes, title: Notes, measure: days}]",
+        "framework.yaml:2 areas[0]: found `measure` alone, expected `feature`, or `measure` and `events`",
+    ),
+    "area_without_a_metric": (
+        "product: Notes",
+        "product: Notes\nareas: [{name: notes, title: Notes, threshold: auto}]",
+        "framework.yaml:2 areas[0]: found neither, expected `feature`, or `measure` and `events`",
+    ),
+    "area_measure_unknown": (
+        "product: Notes",
+        "product: Notes\nareas: [{name: notes, title: Notes, measure: trend, events: [note_saved]}]",
+        "framework.yaml:2 areas[0].measure: found 'trend', expected one of days, count, count_per_seat, users",
+    ),
+    "area_event_unknown": (
+        "product: Notes",
+        "product: Notes\nareas: [{name: notes, title: Notes, measure: days, events: [note_savd]}]",
+        (
+            "framework.yaml:2 areas[0].events[0]: found 'note_savd', expected an event of tracking_plan.yaml; closest: "
+            "note_saved, note_shared"
+        ),
+    ),
+    "area_feature_of_no_area_measure": (
+        "measure: days, events: [note_shared], plans: [premium]}",
+        "measure: trend, events: [note_shared], plans: [premium]}\nareas: [{name: a, title: A, feature: sharing}]",
+        (
+            "framework.yaml:27 areas[0].feature: found 'sharing', of measure trend, expected a feature of measure days, count, "
+            "count_per_seat, users"
+        ),
+    ),
+    "area_twice": (
+        "product: Notes",
+        "product: Notes\nareas: [{name: a, title: A, feature: notes}, {name: a, title: B, feature: sharing}]",
+        "framework.yaml:2 areas[1].name: found 'a' again (first on line 2), expected each name once",
+    ),
     "two_documents": (
         "core_events",
         "---\ncore_events",

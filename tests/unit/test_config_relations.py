@@ -46,6 +46,9 @@ features:
     - {name: talks, title: Talks, category: channels, measure: days, events: ["talk_*"], plans: [Partner]}
     - {name: dark_mode, title: Dark mode, category: look, measure: setting, on_events: [dark_on], off_events: [dark_off]}
     - {name: partner, title: Partner, category: account, measure: attribute, attribute: plan, equals: Partner}
+areas:
+  - {name: talk, title: Days with talks, feature: talks, threshold: 4}
+  - {name: nova, title: Nova and saves per seat, measure: count_per_seat, events: ["nova.*", saved], threshold: auto}
 adoption_benchmark: {ubiquitous: 0.7}
 retention_by_activation: {bands: [1, 2, 3, 5, 10], cohorts_before: 2025-08-01}
 """
@@ -150,6 +153,15 @@ EXPECTED: dict[str, list[tuple[object, ...]]] = {
         ("dark_mode", "dark_off", "off"),
     ],
     "feature_plan": [("talks", "Partner")],
+    "area": [("talk", "Days with talks", "days", 4.0, 1), ("nova", "Nova and saves per seat", "count_per_seat", None, 2)],
+    "area_event": [
+        ("talk", "talk_started"),
+        ("talk", "talk_resolved"),
+        ("talk", "talk_reopened"),
+        ("nova", "nova.merged"),
+        ("nova", "nova.opened"),
+        ("nova", "saved"),
+    ],
     "size_stratum": [("1", 1.0, 2.0, 1), ("2-9", 2.0, 10.0, 2), ("10+", 10.0, None, 3)],
     "activation_band": [("1", 1, 2, 1), ("2", 2, 3, 2), ("3-4", 3, 5, 3), ("5-9", 5, 10, 4), ("10+", 10, None, 5)],
     "feature_ranking": [(5, 0.6, 100, 50, 12, 0.2, 5, 500, 0)],
@@ -204,6 +216,12 @@ EXPECTED: dict[str, list[tuple[object, ...]]] = {
         ("talk_reopened", "category channels", False),
         ("dark_on", "category channels", False),
         ("dark_off", "category channels", False),
+        ("talk_started", "area talk", False),
+        ("talk_resolved", "area talk", False),
+        ("talk_reopened", "area talk", False),
+        ("nova.merged", "area nova", False),
+        ("nova.opened", "area nova", False),
+        ("saved", "area nova", False),
     ],
 }
 

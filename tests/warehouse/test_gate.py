@@ -70,7 +70,7 @@ def first_run(tmp_path_factory) -> Path:
     with made(WORLD.write(folder), run_id="first") as run:
         states = {name: outcome.state for name, outcome in run.outcomes.items() if name != "raw_events"}
         assert set(states.values()) == {"made"}
-        assert len(states) == 35
+        assert len(states) == 43
     return folder
 
 
@@ -212,7 +212,11 @@ def test_an_edited_threshold_makes_just_the_tables_that_read_it(copied):
             "customer_milestones",
             "milestone_summary",
             "retention_by_activation",
+            "setup_landmarks",
             "setup_step_evidence",
+            "chain_landmarks",
+            "milestone_chain",
+            "threshold_expansion",
         }
         assert again["activation_cohort"].reason == "the framework config changed"
         runs = {name: row[5] for name, row in publications(session).items()}
@@ -228,7 +232,9 @@ def test_an_edited_threshold_makes_just_the_tables_that_read_it(copied):
 def test_an_edited_step_makes_just_the_tables_that_read_it(copied):
     copied.edit("framework.yaml", "setup", "steps", 2, "required", value=True)
     with copied.opened() as session:
-        assert set(made_again(session)) == {"setup_steps", "customer_milestones", "milestone_summary", "setup_step_evidence"}
+        assert set(made_again(session)) == {
+            "setup_steps", "customer_milestones", "milestone_summary", "setup_step_evidence", "chain_landmarks", "milestone_chain",
+        }  # fmt: skip
 
 
 def test_a_config_that_makes_a_rule_fail_on_published_rows_refuses_the_table(copied):

@@ -229,16 +229,23 @@ DEPENDENCIES = {
         "observation_dates",
         "retention_outcomes",
     ),
-    "setup_step_evidence": (
-        "account_event_daily",
-        "account_history",
-        "activation_cohort",
-        "event_identities",
+    "area_landmarks": ("area_months", "month_landmarks"),
+    "area_months": ("account_event_daily", "account_months"),
+    "area_success": ("area_months", "area_thresholds"),
+    "area_thresholds": ("area_landmarks",),
+    "chain_landmarks": (
+        "activation_landmarks",
+        "customer_milestones",
+        "month_landmarks",
         "paid_spells",
+        "setup_landmarks",
         "setup_steps",
         "thresholds_in_force",
+        "usage_landmarks",
+        "usage_ratio",
     ),
-    "usage_landmarks": (
+    "milestone_chain": ("chain_landmarks",),
+    "month_landmarks": (
         "account_history",
         "account_months",
         "account_tenure",
@@ -247,8 +254,18 @@ DEPENDENCIES = {
         "paid_spells",
         "retention_outcomes",
         "rule_events",
-        "seat_usage",
     ),
+    "setup_landmarks": ("account_history", "activation_cohort", "event_identities", "paid_spells", "thresholds_in_force"),
+    "setup_step_evidence": ("account_event_daily", "activation_cohort", "setup_landmarks", "setup_steps"),
+    "threshold_expansion": (
+        "activation_landmarks",
+        "activation_threshold",
+        "area_landmarks",
+        "area_thresholds",
+        "usage_landmarks",
+        "usage_threshold",
+    ),
+    "usage_landmarks": ("month_landmarks", "seat_usage"),
     "usage_threshold": ("usage_landmarks",),
     "usage_threshold_curve": ("usage_landmarks",),
 }
@@ -274,9 +291,11 @@ def test_the_core_follows_evidence_only_where_the_config_leaves_a_threshold_to_t
     while waiting:
         above |= set(new := [name for name in loaded[waiting.pop()].dependencies if name not in above])
         waiting += new
-    assert {name for name in above if loaded[name].schema == "evidence"} == {
-        f"{milestone}_{kind}" for milestone in auto for kind in ("threshold", "landmarks")
+    reads = {
+        "activation": {"activation_threshold", "activation_landmarks"},
+        "usage": {"usage_threshold", "usage_landmarks", "month_landmarks"},
     }
+    assert {name for name in above if loaded[name].schema == "evidence"} == set().union(*(reads[milestone] for milestone in auto))
 
 
 def test_where_auto_names_a_table_that_the_select_reads(tmp_path):

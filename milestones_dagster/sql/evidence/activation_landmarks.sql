@@ -21,6 +21,7 @@ columns:
   events_30d: BIGINT NOT NULL [events] -- Those of the first 30 days.
   events_60d: BIGINT NOT NULL [events] -- Those of the first 60 days.
   retained: BOOLEAN -- The outcome after L; NULL for who left before it.
+  expanded: BOOLEAN -- Revenue at L + H grew by the minimum; left is not expanded; NULL where revenue at L is 0 or unknown, and for who left before it.
 */
 WITH landmark AS (
   SELECT t.account_key, t.account_id, t.tenure_start, t.cohort_month, d.observed_at, d.is_paying
@@ -56,6 +57,7 @@ WITH landmark AS (
     h.mrr,
     CASE WHEN b.sources > 0 THEN h.seats ELSE COALESCE(h.seats, u.users) END AS size,
     r.retained,
+    r.is_expanded_mrr,
     r.is_evidence
   FROM landmark AS l
   CROSS JOIN (SELECT COUNT(*) AS sources FROM config.declared_source AS d WHERE d.source = 'subscriptions') AS b
@@ -81,7 +83,8 @@ SELECT
   COALESCE(c.events_14d, 0) AS events_14d,
   COALESCE(c.events_30d, 0) AS events_30d,
   COALESCE(c.events_60d, 0) AS events_60d,
-  CASE WHEN d.is_paying THEN d.retained END AS retained
+  CASE WHEN d.is_paying THEN d.retained END AS retained,
+  CASE WHEN d.is_paying THEN d.is_expanded_mrr END AS expanded
 FROM described AS d
 LEFT JOIN counted AS c ON c.account_key = d.account_key
 LEFT JOIN config.size_stratum AS z ON d.size >= z.seats_from AND (z.seats_to IS NULL OR d.size < z.seats_to)

@@ -59,38 +59,7 @@ columns:
   talk_to: VARCHAR -- Where the verdict is `interview`, accounts that did it and did not activate, or the reverse; at most 20, largest MRR first.
   note: VARCHAR NOT NULL -- What a reader must know of this row, in words.
 */
-WITH landmarks AS (
-  SELECT 7 AS days
-  UNION ALL
-  SELECT 14 AS days
-  UNION ALL
-  SELECT 30 AS days
-), elapsed AS (
-  -- a landmark at or after the end of the window leaves no time for the outcome, and so no row
-  SELECT
-    a.account_key,
-    a.account_id,
-    a.activated_at,
-    m.days AS landmark_days,
-    a.tenure_start + TO_SECONDS(86400 * m.days) AS landmark_at
-  FROM activation_cohort AS a
-  JOIN thresholds_in_force AS f ON f.milestone = 'activation'
-  CROSS JOIN landmarks AS m
-  WHERE a.threshold IS NOT NULL
-    -- who chose the threshold does not tell what goes with reaching it
-    AND (f.earlier_to_month IS NULL OR a.cohort_month > f.earlier_to_month)
-    AND a.is_elapsed AND a.tenure_start + TO_SECONDS(86400 * m.days) < a.window_ends_at
-), people AS (
-  SELECT i.account_key, i.user_key, MIN(i.first_at) AS first_at
-  FROM event_identities AS i
-  WHERE i.account_key <> 0 AND i.user_key <> 0
-  GROUP BY i.account_key, i.user_key
-), active AS (
-  SELECT e.account_key, e.landmark_days, COUNT(*) AS users
-  FROM elapsed AS e
-  JOIN people AS p ON p.account_key = e.account_key AND p.first_at < e.landmark_at
-  GROUP BY e.account_key, e.landmark_days
-), early AS (
+WITH early AS (
   -- a user's events of one name and day count where the first of them lies in the first 3 days; all lie before the landmark
   SELECT a.account_key, d.event, SUM(d.events) AS events
   FROM activation_cohort AS a
@@ -119,31 +88,19 @@ SELECT
   e.account_id,
   e.landmark_days,
   s.step,
-  COALESCE(s.completed_at < e.landmark_at, FALSE) AS is_done,
-  p.retention_basis <> 'subscriptions' OR l.account_key IS NOT NULL AS is_paying,
-  COALESCE(e.activated_at < e.landmark_at, FALSE) AS is_activated_before,
-  COALESCE(e.activated_at >= e.landmark_at, FALSE) AS is_activated_after,
+  COALESCE(s.completed_at < e.observed_at, FALSE) AS is_done,
+  e.is_paying,
+  e.is_activated_before,
+  e.is_activated_after,
   CAST(COALESCE(n.events, 0) - COALESCE(o.events, 0) AS DOUBLE) AS early_events,
-  h.plan,
-  z.stratum AS size_stratum,
-  h.mrr,
+  e.plan,
+  e.size_stratum,
+  e.mrr,
+  p.retention_basis,
   v.minimum_effect
-FROM elapsed AS e
+FROM setup_landmarks AS e
 JOIN setup_steps AS s ON s.account_key = e.account_key
 CROSS JOIN config.policy AS p
 CROSS JOIN config.evidence AS v
-CROSS JOIN (SELECT COUNT(*) AS sources FROM config.declared_source AS d WHERE d.source = 'subscriptions') AS b
-LEFT JOIN paid_spells AS l
-  ON l.account_key = e.account_key
-  AND l.started_at <= e.landmark_at
-  AND (l.ended_at IS NULL OR l.ended_at > e.landmark_at)
-LEFT JOIN account_history AS h
-  ON h.account_key = e.account_key
-  AND h.valid_from <= e.landmark_at
-  AND (h.valid_to IS NULL OR h.valid_to > e.landmark_at)
-LEFT JOIN active AS u ON u.account_key = e.account_key AND u.landmark_days = e.landmark_days
-LEFT JOIN config.size_stratum AS z
-  ON CASE WHEN b.sources > 0 THEN h.seats ELSE COALESCE(h.seats, u.users) END >= z.seats_from
-  AND (z.seats_to IS NULL OR CASE WHEN b.sources > 0 THEN h.seats ELSE COALESCE(h.seats, u.users) END < z.seats_to)
 LEFT JOIN early_all AS n ON n.account_key = e.account_key
 LEFT JOIN early_own AS o ON o.account_key = e.account_key AND o.step = s.step
