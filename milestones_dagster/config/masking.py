@@ -11,7 +11,7 @@ _ABOUT_VALUES = re.compile(
     re.IGNORECASE,
 )
 # from the first mark to the last, or to the end where the message is cut: a value may hold the mark itself, or the end of a line
-_QUOTED = tuple(re.compile(rf"(?<!\w){mark}.*(?:{mark}(?!\w)|\Z)", re.DOTALL) for mark in "'\"")
+_QUOTED = tuple(re.compile(rf"(?<!\w){mark}.*{mark}(?!\w)|(?<!\w){mark}.*\Z", re.DOTALL) for mark in "'\"")
 _BARE = re.compile(r"(with value|value:) [^\s'\"]+")
 _ADDRESS = re.compile(r"[^\s'\"<>(),;:/@]+@[^\s'\"<>(),;:/@]+\.[^\s'\"<>(),;:/@]+")
 

@@ -22,6 +22,15 @@ def test_a_value_that_does_not_convert_is_not_told(value, kind):
         assert "Error" in text
 
 
+def test_what_went_wrong_is_told_around_the_value():
+    said = "Conversion Error: Could not convert string 'O'Brien's' to INT32 when casting from source column plan"
+    assert masked(said) == "Conversion Error: Could not convert string '…' to INT32 when casting from source column plan"
+    cut = "Conversion Error: Could not convert string 'two"
+    assert masked(cut) == "Conversion Error: Could not convert string '…'"
+    bare = "Conversion Error: Type INT64 with value 300 can't be cast because the value is out of range for INT8"
+    assert masked(bare) == bare.replace("300", "…")
+
+
 @pytest.mark.parametrize(
     "statement",
     [
