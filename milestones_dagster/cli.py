@@ -105,7 +105,7 @@ def run(config_dir: Path, as_of: date | None) -> None:
     if done.is_made("serving"):
         from milestones_dagster.report.headline import read_headline
 
-        _print_headline(console, read_headline(path))
+        print_headline(console, read_headline(path))
         _print_where(console, config_dir, path, has_ui=as_of is None)
     if not done.is_success:
         sys.exit(1)
@@ -174,7 +174,8 @@ def check_config_command(config_dir: Path) -> None:
     problems = check_config(config_dir)
     for problem in problems:
         click.echo(_told(problem))
-    errors = [problem for problem in problems if problem.severity == "error"]
+    errors = sum(problem.severity == "error" for problem in problems)
+    warnings = len(problems) - errors
     if not errors:
         from milestones_dagster.orchestration.session import Declared
         from milestones_dagster.quality.suites import SuiteError
@@ -182,9 +183,9 @@ def check_config_command(config_dir: Path) -> None:
         try:
             Declared.of(load_config(config_dir))
         except SuiteError as error:
-            raise Refusal(str(error)) from error
-    warnings = len(problems) - len(errors)
-    click.echo(f"{config_dir}: {len(errors)} error(s), {warnings} warning(s)" if problems else f"{config_dir}: no problems")
+            errors = len(error.problems)
+            click.echo(_refused_rules(error.problems))
+    click.echo(f"{config_dir}: {errors} error(s), {warnings} warning(s)" if errors or warnings else f"{config_dir}: no problems")
     if errors:
         sys.exit(1)
 
@@ -236,15 +237,19 @@ def waive(day: date, config_dir: Path, reason: str, undo: bool) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @_CONFIG
 def withdraw(file: Path, config_dir: Path) -> None:
-    """Say that FILE, which was loaded and is gone, does not come back: the next run makes its days without it."""
-    from milestones_dagster.warehouse import operations
+    """Say that FILE, which was loaded and is gone, does not come back: the next run makes its days without it.
 
-    path = Path(os.path.abspath(file))  # noqa: PTH100 - links are kept, as when the file was loaded
-    if path.exists():
-        raise Refusal(f"{path} is there; only a file that is gone can be withdrawn: take it out of the source's folder first")
+    FILE is its path, or the end of it that tells it from the others, such as its name; `milestones plan` lists the files that
+    are gone.
+    """
+    from milestones_dagster.orchestration.withdrawal import WithdrawalError
+    from milestones_dagster.orchestration.withdrawal import withdraw as withdrawn
+
     with _open(config_dir) as session:
-        if not operations.withdraw_file(session.warehouse, str(path)):
-            raise Refusal(f"{path} was never loaded; `milestones plan` names the files that are missed")
+        try:
+            path = withdrawn(session, file)
+        except WithdrawalError as error:
+            raise Refusal(str(error)) from error
     click.echo(f"{_shown(path)}: withdrawn; the next run makes its days without it")
 
 
@@ -316,7 +321,7 @@ def _wire(config_dir: Path, *, as_of: date | None = None, progress: Any = None) 
     except ConfigError as error:
         raise Refusal("\n".join(_told(problem) for problem in error.problems)) from error
     except SuiteError as error:
-        raise Refusal(str(error)) from error
+        raise Refusal(_refused_rules(error.problems)) from error
 
 
 @contextmanager
@@ -345,6 +350,10 @@ def _console() -> "Console":
 
 def _told(problem: "Problem") -> str:
     return f"{problem.severity}: {problem}"
+
+
+def _refused_rules(problems: "Sequence[str]") -> str:
+    return "\n".join(f"error: {problem}" for problem in problems)
 
 
 def _plain(text: str) -> str:
@@ -434,7 +443,8 @@ def _listed(names: "Sequence[str]") -> str:
     return ", ".join(names[:_MOST_NAMES]) + (f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else "")
 
 
-def _print_headline(console: "Console", headline: "Headline") -> None:
+def print_headline(console: "Console", headline: "Headline") -> None:
+    """Prints the numbers that a person wants first, as a run does at its end."""
     from rich.table import Table as Grid
 
     month = f"{headline.month:%B %Y}" if headline.month is not None else "no whole month yet"

@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 
 from milestones_dagster.orchestration.checks import check_results, check_specs, downstream, sentence
+from milestones_dagster.orchestration.errors import without_values
 from milestones_dagster.orchestration.metadata import definition_metadata, made_metadata
 from milestones_dagster.orchestration.partitions import event_days
 from milestones_dagster.orchestration.resources import MilestonesWarehouse
@@ -80,7 +81,8 @@ def _table_asset(declared: Declared, table: Table, keys: dict[str, dg.AssetKey])
     )
     def made(context: dg.AssetExecutionContext, milestones_warehouse: MilestonesWarehouse) -> Iterator[Any]:
         session = milestones_warehouse.session(declared)
-        publishing = session.make(table.name)
+        with without_values():
+            publishing = session.make(table.name)
         standing = _standing(session, table)
         yield from check_results(declared, table, key, publishing.results, f"refused; {standing}")
         session.settle_news(table.name)
@@ -112,7 +114,8 @@ def _events_asset(
         session = milestones_warehouse.session(declared)
         is_range = context.has_partition_key or context.has_partition_key_range
         only = [date.fromisoformat(day) for day in context.partition_keys] if is_range else None
-        publishing = session.load_events(only, progress)
+        with without_values():
+            publishing = session.load_events(only, progress)
         made = publishing.outcome.made
         absent = sorted(set(only or ()) - set(published_days(session.warehouse)))
         for day, (accepted, refused) in sorted(made.items()):

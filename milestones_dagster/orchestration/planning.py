@@ -14,6 +14,7 @@ from milestones_dagster.warehouse.source_files import FileRefused
 from milestones_dagster.warehouse.table import Table
 
 _SHOWN_DAYS = 8
+_SHOWN_FILES = 8
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,13 @@ class Plan:
 def plan_of(session: Session) -> Plan:
     """What is behind, why, and what a run would make. It looks at the files (and records what it saw), and makes nothing."""
     look = session.days.look()
+    shown = look.gone_files[:_SHOWN_FILES]
     lines = [f"watermark of {name}: {mark:%Y-%m-%d}" for name, mark in sorted(look.watermarks.items())]
     lines += [f"watermark of {name}: {mark:%Y-%m-%d %H:%M}" for name, mark in sorted(session.extract_times.items())]
     lines += [f"refused file: {file.reason}" for file in look.refused_files]
+    lines += [f"gone file: {file}: its rows stand; deliver it again, or withdraw it (`milestones withdraw`)" for file in shown]
+    if len(look.gone_files) > len(shown):
+        lines.append(f"gone file: and {len(look.gone_files) - len(shown):,} more, up to {look.gone_files[-1]}")
     lines += [f"refused day: {day}: {reason}" for day, reason in look.blocked.items()]
     lines += [f"new column: {column} (noted; map it in sources.yaml if it is wanted)" for column in look.new_columns]
     lines += [f"missing day: {day}" for day in look.missing]

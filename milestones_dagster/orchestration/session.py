@@ -21,7 +21,7 @@ from milestones_dagster.config.relations import Relation, relations
 from milestones_dagster.quality.audit import audit
 from milestones_dagster.quality.merging import merged
 from milestones_dagster.quality.results import RuleResult
-from milestones_dagster.quality.suites import Rule, suite
+from milestones_dagster.quality.suites import Rule, SuiteError, suite
 from milestones_dagster.warehouse import operations
 from milestones_dagster.warehouse.day_files import show_days
 from milestones_dagster.warehouse.days import DayOutcome, DayPlan, RawDays
@@ -84,13 +84,22 @@ class Declared:
         """The declared tables of `config` with their suites.
 
         Raises:
-            TableError, DialectError, SuiteError: naming the file and what would be right.
+            TableError, DialectError, SuiteError: naming the file and what would be right; a SuiteError has the problems of all
+                tables.
         """
         made = relations(config)
         features = [(name, title) for name, title, _ in features_of(made)]
         loaded = load_tables(config_relations=made, auto=config.framework.auto_milestones)
         tables = {name: table.with_features(features) for name, table in loaded.items()}
-        suites = {name: tuple(suite(table, table.suite_path, config.quality.get(name))) for name, table in tables.items()}
+        suites: dict[str, tuple[Rule, ...]] = {}
+        problems: list[str] = []
+        for name, table in tables.items():
+            try:
+                suites[name] = tuple(suite(table, table.suite_path, config.quality.get(name)))
+            except SuiteError as error:
+                problems += error.problems
+        if problems:
+            raise SuiteError(problems)
         return cls(config, tables, suites, made)
 
     def code_version(self, name: str) -> str:

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import duckdb
 from sqlglot import exp
 
+from milestones_dagster.config.masking import masked
 from milestones_dagster.quality.expectation_types import SQL_TYPE
 from milestones_dagster.quality.queries import (
     SAMPLE_SIZE,
@@ -43,8 +44,6 @@ Answer = Mapping[str, Any]
 _RULE = "rule"
 _UNIQUE_TYPE = "expect_column_values_to_be_unique"
 _DRIVER_PREFIX = re.compile(r"\A\((?:\w+\.)*\w+\) ")
-# DuckDB quotes the value that it could not convert; a value has no place in a check's result
-_QUOTED_VALUE = re.compile(r"string (['\"]).*?\1")
 _ENGINE_OPTIONS = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True, "pool_reset_on_return": None}
 # BASIC is the least format that holds counts; the rows themselves are fetched by `_sample`, only when there are any
 _RESULT_FORMAT = {"result_format": "BASIC", "partial_unexpected_count": 0, "exclude_unexpected_values": True}
@@ -342,8 +341,9 @@ def _refusal_line(error: Exception) -> str:
 
 
 def _first_line(error: object) -> str:
+    """First line of an error without the values that it quotes: they have no place in a check's result."""
     lines = str(error).strip().splitlines()
-    return _QUOTED_VALUE.sub("string '…'", _DRIVER_PREFIX.sub("", lines[0])) if lines else type(error).__name__
+    return masked(_DRIVER_PREFIX.sub("", lines[0])) if lines else type(error).__name__
 
 
 @contextmanager

@@ -54,13 +54,15 @@ class DayPlan:
 
     `to_make` is signature by day; `blocked` the days that cannot be made, with the reason; `missing` the days without rows (or
     with a few late ones alone) between the first and the last of a source that refuses empty days; `refused_files` the files of
-    this look that could not be accepted; `new_columns` those that no run has told of yet.
+    this look that could not be accepted; `gone_files` those that were
+    loaded and are not there any more; `new_columns` those that no run has told of yet.
     """
 
     to_make: dict[date, str]
     blocked: dict[date, str]
     missing: tuple[date, ...]
     refused_files: tuple[RefusedFile, ...]
+    gone_files: tuple[Path, ...]
     new_columns: tuple[str, ...]
     watermarks: dict[str, datetime]
     rows_by_day: dict[date, int]
@@ -289,6 +291,7 @@ class RawDays:
             blocked=blocked,
             missing=tuple(sorted(missing - set(waived))),
             refused_files=tuple(file for file in refused if file.nominal_day is None or file.nominal_day not in waived),
+            gone_files=tuple(Path(file) for _, file in sorted(gone)),
             new_columns=tuple(f"{file}: {column}" for file, column in operations.untold_columns(self.warehouse, "raw_events")),
             watermarks=self._watermarks(days_of, published, waived),
             rows_by_day=dict(rows_by_day),

@@ -177,13 +177,16 @@ def forget_moved(warehouse: Warehouse, source: str, gone: Iterable[tuple[str, st
     return moved
 
 
-def withdraw_file(warehouse: Warehouse, path: str) -> int:
-    """Forgets a file that is gone for good, so that its days are made without it; returns how many records it had."""
-    found = warehouse.rows("SELECT source FROM operations.source_files WHERE file = ?", [path])
+def loaded_files(warehouse: Warehouse) -> list[Path]:
+    """Every file of an event source that was ever seen and is not withdrawn, in the order of the paths."""
+    return [Path(row[0]) for row in warehouse.rows("SELECT DISTINCT file FROM operations.source_files ORDER BY file")]
+
+
+def withdraw_file(warehouse: Warehouse, path: str) -> None:
+    """Forgets a file that is gone for good, so that its days are made without it."""
     with warehouse.transaction():
         warehouse.execute("DELETE FROM operations.source_file_days WHERE file = ?", [path])
         warehouse.execute("DELETE FROM operations.source_files WHERE file = ?", [path])
-    return len(found)
 
 
 def published_days(warehouse: Warehouse) -> dict[date, str]:

@@ -18,13 +18,14 @@ from datetime import date
 from pathlib import Path
 
 import click
+import dagster as dg
 import duckdb
 import jsonschema
 import pytest
 import yaml
 from click.testing import CliRunner
-from deliveries import STAYING, Deliveries, company
-from scenario import event, write_yaml
+from deliveries import STAYING, Deliveries, company, run
+from scenario import EVENT_TYPES, event, write_parquet, write_yaml
 
 from milestones_dagster.cli import main
 from milestones_dagster.config.loader import load_config
@@ -371,9 +372,18 @@ def test_check_config_of_a_good_folder(files: Deliveries) -> None:
 
 def test_check_config_knows_the_rules_of_a_company(files: Deliveries) -> None:
     files.add_quality("activation_cohort", {"expectations": [{"name": "odd", "type": "expect_nonsense"}]})
+    files.add_quality("usage_ratio", {"bounds": {"no_such_rule": 0.1}, "severity": {"shape": "warning"}})
     said = milestones("check-config", files.config)
     assert said.code == 1
-    assert said.lines == ["quality/activation_cohort.yaml: rule odd: type expect_nonsense is unknown; no known name is close"]
+    assert said.lines == [
+        "error: quality/activation_cohort.yaml: rule odd: type expect_nonsense is unknown; no known name is close",
+        "error: quality/usage_ratio.yaml: bounds.no_such_rule: no rule has this name; no known name is close",
+        "error: quality/usage_ratio.yaml: severity.shape: shape and keys are always critical: what reads the table needs them",
+        f"{files.config}: 3 error(s), 0 warning(s)",
+    ]
+    # the same sentences stop a plan before it begins
+    refused = milestones("plan", "--config", files.config)
+    assert (refused.code, refused.lines) == (1, said.lines[:-1])
 
 
 # --- waive ----------------------------------------------------------------------------------------------------------
@@ -431,10 +441,17 @@ def test_a_file_that_does_not_come_back_is_withdrawn(files: Deliveries) -> None:
         "refused day: 2025-02-10: 2025-02-10.parquet touches this day and is gone; deliver it again"
     )
     assert gone.line("raw_events ").split()[1] == "refused"
+    assert gone.line("gone file") == (
+        f"gone file: {last}: its rows stand; deliver it again, or withdraw it (`milestones withdraw`)"
+    )
     unknown = files.file("2025-02-20")
-    never = milestones("withdraw", unknown, "--config", files.config)
-    assert (never.code, never.lines) == (1, [f"{unknown} was never loaded; `milestones plan` names the files that are missed"])
-    withdrawn = milestones("withdraw", last, "--config", files.config)
+    for name in (unknown, unknown.name, "0.parquet", "/2025-02-10.parquet"):
+        never = milestones("withdraw", name, "--config", files.config)
+        assert (never.code, never.lines) == (1, [f"{name} was never loaded; the loaded files that are gone: {last}"])
+    still = milestones("withdraw", "2025-02-09.parquet", "--config", files.config)
+    assert (still.code, still.lines[0].startswith(f"{files.file('2025-02-09')} is there; ")) == (1, True)
+    # as a refused day names it
+    withdrawn = milestones("withdraw", last.name, "--config", files.config)
     assert (withdrawn.code, withdrawn.lines) == (0, [f"{last}: withdrawn; the next run makes its days without it"])
     plan = milestones("plan", "--config", files.config)
     assert "refused day" not in plan.text
@@ -443,6 +460,42 @@ def test_a_file_that_does_not_come_back_is_withdrawn(files: Deliveries) -> None:
         "behind",
         "3 day(s) to make: 2025-02-03, 2025-02-10, 2025-02-11",
     ]
+    assert "gone file" not in plan.text
+    with dg.DagsterInstance.ephemeral(settings={"telemetry": {"enabled": False}}) as instance:
+        assert run(files.config, instance, only=["raw_events"]).is_success
+    with files.open() as connection:
+        left = connection.execute("SELECT count(*) FROM raw.raw_events WHERE day = DATE '2025-02-10'").fetchone()
+    # the late row alone: the heartbeat went with its file
+    assert left == (1,)
+
+
+def test_a_name_that_two_files_have_is_told_with_both_paths(files: Deliveries, monkeypatch: pytest.MonkeyPatch) -> None:
+    sources = yaml.safe_load((files.config / "sources.yaml").read_text(encoding="utf-8"))
+    days = files.folder / "data" / "events"
+    sources["events"][0]["path"] = str(days)
+    write_yaml(files.config / "sources.yaml", sources)
+    both = []
+    for number, place in enumerate(("east", "west")):
+        path = days / place / "part.parquet"
+        path.parent.mkdir()
+        rows = [{**event(STAYING[0], "chat", f"2025-02-10 2{number}:00"), "event_id": place}]
+        write_parquet(path, rows, EVENT_TYPES)
+        both.append(path)
+    milestones("plan", "--config", files.config)  # the look at the files remembers them
+    for path in both:
+        path.unlink()
+    said = milestones("withdraw", "part.parquet", "--config", files.config)
+    assert (said.code, said.lines) == (1, [f"part.parquet may be {both[0]} or {both[1]}; name more of its path"])
+    plan = milestones("plan", "--config", files.config)
+    assert [line.split(": ")[1] for line in plan.lines if line.startswith("gone file")] == [str(path) for path in both]
+    east = milestones("withdraw", "east/part.parquet", "--config", files.config)
+    assert (east.code, east.lines) == (0, [f"{both[0]}: withdrawn; the next run makes its days without it"])
+    # from the current folder, as the command prints it
+    monkeypatch.chdir(days)
+    west = milestones("withdraw", "west/part.parquet", "--config", files.config)
+    assert (west.code, west.lines) == (0, ["west/part.parquet: withdrawn; the next run makes its days without it"])
+    none = milestones("withdraw", "part.parquet", "--config", files.config)
+    assert (none.code, none.lines) == (1, ["part.parquet was never loaded; no loaded file is gone"])
 
 
 # --- demo, schemas, dictionary, ui ----------------------------------------------------------------------------------

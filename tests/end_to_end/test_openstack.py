@@ -4,6 +4,7 @@ Put here what the public history says. It runs where the environment variable OP
 where the folder stands beside the repository; elsewhere it is skipped and says so.
 """
 
+import io
 import os
 import shutil
 from collections.abc import Iterator
@@ -12,10 +13,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 from scenario import Made, made, write_yaml
 
+from milestones_dagster.cli import print_headline
 from milestones_dagster.config.loader import load_config
 from milestones_dagster.config.problems import ConfigError
+from milestones_dagster.report.headline import read_headline
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 EXAMPLE = REPOSITORY / "examples" / "openstack"
@@ -85,6 +89,26 @@ def test_retention_by_commits_of_the_first_90_days_is_reproduced_to_the_unit(res
     ]
     # by activity nobody can be seen to leave, no term is mapped, and every window of these cohorts has elapsed
     assert {(row["left_before"], row["locked"], row["open"]) for row in result.rows("retention_by_activation")} == {(0, 0, 0)}
+
+
+@needs_data
+def test_the_run_prints_retention_by_commits(result, tmp_path):
+    # a copy: a warehouse that is open for writing cannot be opened a second time to be read
+    warehouse = result.session.warehouse
+    warehouse.execute("CHECKPOINT")
+    copy = shutil.copy(result.session.config.warehouse_path, tmp_path / "copy.duckdb")
+    console = Console(file=io.StringIO(), width=200)
+    print_headline(console, read_headline(Path(copy)))
+    printed = [line.split() for line in console.file.getvalue().splitlines()]
+    begin = printed.index(["activation", "events", "accounts", "retained", "share"]) + 1
+    assert printed[begin : begin + 5] == [
+        ["1", "403", "86", "21.3%"],
+        ["2", "119", "32", "26.9%"],
+        ["3-4", "118", "68", "57.6%"],
+        ["5-9", "87", "46", "52.9%"],
+        ["10+", "91", "71", "78.0%"],
+    ]
+    assert any(line[:2] == ["What", "goes"] and "AUC" in line for line in printed)
 
 
 @needs_data
