@@ -281,4 +281,6 @@ def test_all_problems_of_all_files_are_told_at_once(tmp_path: Path) -> None:
         ("error", "sources.yaml", 2, "events[0].name"),
         ("error", "warehouse.yaml", 1, "threads"),
     ]
-    assert str(raised.value).splitlines()[2] == ("framework.yaml:14 activation.threshold: found 'abc', expected a number > 0, or auto")
+    assert str(raised.value).splitlines()[2] == (
+        "framework.yaml:14 activation.threshold: found 'abc', expected a number > 0, or auto"
+    )

@@ -107,7 +107,13 @@ def test_the_adopted_value_stands_beside_with_whom_the_difference_moves(signal: 
 
 def test_maturity_is_a_number_of_categories_beside_them(signal: Made) -> None:
     row = signal.row("thresholds_in_force", milestone="maturity")
-    assert (row["value"], row["origin"], row["is_auto"], row["derived"], row["earlier_to_month"]) == (1, "adopted", False, None, None)
+    assert (row["value"], row["origin"], row["is_auto"], row["derived"], row["earlier_to_month"]) == (
+        1,
+        "adopted",
+        False,
+        None,
+        None,
+    )
 
 
 def test_whatever_counts_who_reached_a_milestone_counts_by_the_derived_value(signal: Made) -> None:
@@ -204,9 +210,9 @@ def test_a_number_then_auto_then_the_number(tmp_path: Path) -> None:
         assert {(row["threshold"], row["reached"], row["reached_at_close"]) for row in usage} == {(None, False, False)}
         assert {row["reason"] for row in usage} == {"no_threshold", "not_paying", "no_seats"} & {row["reason"] for row in usage}
         assert "no_threshold" in {row["reason"] for row in usage}
-        assert found.row("milestone_summary", month="2025-04-01", segment_kind="all", milestone="activation")["share"] == pytest.approx(
-            80 / 120
-        )
+        assert found.row("milestone_summary", month="2025-04-01", segment_kind="all", milestone="activation")[
+            "share"
+        ] == pytest.approx(80 / 120)
     configured(config, **numbers)
     with made(config, tables=[]) as found:
         for name in needed(found):
@@ -228,7 +234,9 @@ def test_day_by_day_gives_what_a_rebuild_gives_and_a_moved_value_reaches_what_re
     with made_up_to(world, tmp_path / "whole", *CORE) as found:
         assert {name: found.rows(name) for name in CORE} == stepwise
     framework = yaml.safe_load((config / "framework.yaml").read_text(encoding="utf-8"))
-    write_yaml(config / "framework.yaml", framework | {"threshold_search": {"reach": [0.10, 0.40], "resamples": 50, "permutations": 50}})
+    write_yaml(
+        config / "framework.yaml", framework | {"threshold_search": {"reach": [0.10, 0.40], "resamples": 50, "permutations": 50}}
+    )
     with made(config, tables=[]) as found:
         # the same data and as-of time; only the search is another: no candidate at the jump, the nearest is 4
         found.session.make("activation_threshold")
