@@ -484,38 +484,27 @@ def print_headline(console: "Console", headline: "Headline") -> None:
 
 def _print_thresholds(console: "Console", headline: "Headline") -> None:
     """Prints the thresholds in force, the adopted and the derived value side by side with whom the difference would move."""
-    from rich.table import Table as Grid
-
-    grid = Grid("threshold", "in force", "adopted", "derived", "trust", "what the difference would move", box=None, pad_edge=False)
-    for found in headline.thresholds:
-        grid.add_row(
-            found.milestone,
-            f"{_amount(found.value)} ({found.origin})" if found.value is not None else "none: nobody counts as having reached it",
-            _amount(found.adopted),
-            _amount(found.derived),
-            found.trust or "–",
-            _moves(found),
-        )
     console.print("\n[bold]Thresholds[/]: what the company has adopted, and what retention derives")
-    console.print(grid)
+    for found in headline.thresholds:
+        nobody = "none in force, nobody counts as having reached it"
+        value = nobody if found.value is None else f"{found.value:.4g} in force ({found.origin})"
+        adopted = "nothing adopted" if found.adopted is None else f"adopted {found.adopted:.4g}"
+        console.print(f"{found.milestone:<11} {value}; {adopted}, {_derived(found)}")
 
 
-def _amount(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}"
-
-
-def _moves(found: "InForce") -> str:
-    """What the difference between the adopted and the derived value would move, or why there is none."""
+def _derived(found: "InForce") -> str:
+    """What retention derives and whom the difference to the adopted value would move, or why there is none."""
     if not found.is_measured:
         return f"not measured at this time (see evidence.{found.milestone}_threshold)"
     if found.derived is None:
-        return f"no value is derived: {found.why}"
+        return f"nothing derived: {found.why}"
+    derived = f"derived {found.derived:.4g} (trust {found.trust})"
     if found.adopted is None:
-        return "no value is adopted"
+        return derived
     if not found.moved_accounts:
-        return "nobody"
+        return f"{derived}: the difference would move nobody"
     share = f" ({found.moved_share:.1%})" if found.moved_share is not None else ""
-    return f"{found.moved_accounts:,} accounts{share} to {found.moved_towards}"
+    return f"{derived}: the difference would move {found.moved_accounts:,} accounts{share} to {found.moved_towards}"
 
 
 def _print_where(console: "Console", config_dir: Path, path: Path, *, has_ui: bool) -> None:

@@ -154,7 +154,8 @@ def _in_force(connection: duckdb.DuckDBPyConnection, milestone: str) -> InForce:
         return InForce(milestone, value, origin, adopted, is_measured=False)
     measured = connection.table(f"evidence.{table}")
     told = measured.select("derived", "moved_accounts", "moved_share", "moved_towards", "trust", "reason").fetchall()[0]
-    return InForce(milestone, value, origin, adopted, True, *told)
+    is_measured = True
+    return InForce(milestone, value, origin, adopted, is_measured, *told)
 
 
 def _is_current(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
