@@ -27,7 +27,9 @@ def _threshold(value: object) -> object:
 AreaThreshold = Annotated[
     Number | Literal["auto"],
     BeforeValidator(_threshold),
-    WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0, "maximum": _LARGEST}, {"const": "auto"}], **expects(_EXPECTED)}),
+    WithJsonSchema(
+        {"anyOf": [{"type": "number", "exclusiveMinimum": 0, "maximum": _LARGEST}, {"const": "auto"}], **expects(_EXPECTED)}
+    ),
 ]
 
 

@@ -8,7 +8,6 @@ from math import isnan
 import numpy as np
 import pandas as pd
 import pytest
-from statsmodels.stats.contingency_tables import StratifiedTable
 
 from milestones_dagster.config.framework import Framework
 from milestones_dagster.evidence.chain import AFTER_SETUP, cohort_unit, compare, link_rows, measure
@@ -57,6 +56,8 @@ def pooled(frame):
 
 
 def test_unequal_cohorts_are_never_averaged_as_if_they_were_equal():
+    from statsmodels.stats.contingency_tables import StratifiedTable
+
     row = pooled(unequal())
     # January 60/80 − 10/20 = .25 with weight 80 · 20 / 100 = 16, April 1/5 − 14/35 = −.2 with 5 · 35 / 40 = 4.375
     assert row["effect"] == pytest.approx((0.25 * 16 - 0.2 * 4.375) / 20.375)
@@ -67,7 +68,13 @@ def test_unequal_cohorts_are_never_averaged_as_if_they_were_equal():
     assert [row[name] for name in ("accounts", "comparable_accounts", "reached_accounts", "reached_next", "other_accounts", "other_next")] == [
         140, 140, 85, 61, 55, 24,
     ]  # fmt: skip
-    assert (row["cohort"], row["cohort_from"], row["cohorts"], row["pooled_over"], row["threshold"]) == ("all", None, 2, "month", 12.0)
+    assert (row["cohort"], row["cohort_from"], row["cohorts"], row["pooled_over"], row["threshold"]) == (
+        "all",
+        None,
+        2,
+        "month",
+        12.0,
+    )
     tables = [np.array([[60, 20], [10, 10]]), np.array([[1, 4], [14, 21]])]
     assert row["effect_p"] == pytest.approx(StratifiedTable(tables).test_null_odds(correction=False).pvalue)
 

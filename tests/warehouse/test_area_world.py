@@ -130,7 +130,12 @@ def test_one_eligible_month_is_compared_the_same_for_every_area(world: Made) -> 
 def test_a_handful_of_accounts_derives_nothing(world: Made) -> None:
     rows = {row["area"]: row for row in world.rows("area_thresholds")}
     assert [row["area"] for row in world.rows("area_thresholds")] == ["chat", "mail", "people", "all"]
-    assert (rows["chat"]["rows"], rows["chat"]["left_before"], rows["chat"]["adopted"], rows["chat"]["measure"]) == (3, 1, 2.0, "days")
+    assert (rows["chat"]["rows"], rows["chat"]["left_before"], rows["chat"]["adopted"], rows["chat"]["measure"]) == (
+        3,
+        1,
+        2.0,
+        "days",
+    )
     assert (rows["all"]["adopted"], rows["all"]["is_signal"], rows["all"]["derived"]) == (None, False, None)
     assert "1 accounts (25.0%) never paid a whole month whose outcome is known" in rows["chat"]["note"]
     found = {(row["behaviour"], row["basis"]): row["value"] for row in world.rows("threshold_expansion")}

@@ -21,7 +21,9 @@ def started(account: str, *times: str):
 
 def resolved(account: str, *days: str, number: int = 4):
     return [
-        event(account, "resolved", f"{day} 12:00", conversation_id=f"{account} {day} {place}") for day in days for place in range(number)
+        event(account, "resolved", f"{day} 12:00", conversation_id=f"{account} {day} {place}")
+        for day in days
+        for place in range(number)
     ]
 
 
@@ -133,7 +135,12 @@ def test_activation_to_retention_and_expansion(world: Made) -> None:
     assert (stayed["locked"], expanded["locked"]) == (("locked", False, None), ("row", False, False))
     assert (stayed["left-before"], expanded["left-before"]) == (("left_before", False, None),) * 2
     row = world.row("chain_landmarks", behaviour="activation", outcome="retention", account_id="set")
-    assert (row["observed_at"], row["value"], row["threshold"], row["cohort_month"]) == (at("2025-04-10"), 3.0, 3.0, date(2025, 1, 1))
+    assert (row["observed_at"], row["value"], row["threshold"], row["cohort_month"]) == (
+        at("2025-04-10"),
+        3.0,
+        3.0,
+        date(2025, 1, 1),
+    )
 
 
 def test_usage_to_maturity_is_of_those_not_yet_mature_and_left_is_not_mature(world: Made) -> None:
