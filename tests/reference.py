@@ -568,6 +568,7 @@ def activation_landmarks(company: Company) -> Rows:
             "value": len(times),
             **{f"events_{days}d": sum(time < start + timedelta(days=days) for time in times) for days in (1, 7, 14, 30, 60)},
             "retained": None if outcome is None else outcome["retained"],
+            "expanded": None if outcome is None else outcome["is_expanded_mrr"],
         }
     return rows
 
@@ -610,6 +611,7 @@ def usage_landmarks(company: Company) -> Rows:
             "size_stratum": _stratum(seats),
             "value": ratios[account, month.month]["ratio_at_close"],
             "retained": None if standing == "left_before" else False if is_stopped else outcome["retained"],
+            "expanded": None if standing == "left_before" else False if is_stopped else outcome["is_expanded_mrr"],
         }
     return rows
 

@@ -9,8 +9,6 @@ from math import isnan, nan
 import numpy as np
 import pandas as pd
 import pytest
-from statsmodels.stats.contingency_tables import Table2x2
-from statsmodels.stats.multitest import multipletests
 from test_evidence_chain import framework
 from test_evidence_thresholds import EARLIER, LATER, company, landmarks
 
@@ -38,6 +36,8 @@ def three():
 
 
 def test_a_signal_of_an_area_is_judged_by_q_over_all_of_them(three):
+    from statsmodels.stats.multitest import multipletests
+
     table = areas.thresholds(three, asked("one", "planted", "two"), {})
     assert list(table["area"]) == ["one", "planted", "two"]
     assert (list(table["position"]), list(table["measure"])) == ([1, 2, 3], ["count"] * 3)
@@ -81,7 +81,7 @@ def test_areas_do_not_depend_on_the_order_of_the_rows(three):
 
 def known(value, expanded, **columns):
     """A landmark table with expansion; `retained` is no part of it."""
-    return landmarks(value, True, **columns).assign(expanded=pd.array(expanded, dtype="boolean"))
+    return landmarks(value, retained=True, **columns).assign(expanded=pd.array(expanded, dtype="boolean"))
 
 
 def both_halves():
@@ -101,6 +101,8 @@ def rows_of(frame, threshold=THRESHOLD):
 
 
 def test_expansion_at_the_pick_of_retention_on_the_later_half_alone():
+    from statsmodels.stats.contingency_tables import Table2x2
+
     row = rows_of(both_halves())["pick"]
     assert (row["value"], row["rows"], row["accounts"], row["later_accounts"], row["accounts_above"], row["accounts_below"]) == (
         5.0, 140, 140, 100, 40, 60,

@@ -8,7 +8,6 @@ from math import isnan
 import numpy as np
 import pandas as pd
 import pytest
-from statsmodels.stats.contingency_tables import StratifiedTable
 
 from milestones_dagster.config.framework import Framework
 from milestones_dagster.evidence.chain import AFTER_SETUP, cohort_unit, compare, link_rows, measure
@@ -57,6 +56,8 @@ def pooled(frame):
 
 
 def test_unequal_cohorts_are_never_averaged_as_if_they_were_equal():
+    from statsmodels.stats.contingency_tables import StratifiedTable
+
     row = pooled(unequal())
     # January 60/80 − 10/20 = .25 with weight 80 · 20 / 100 = 16, April 1/5 − 14/35 = −.2 with 5 · 35 / 40 = 4.375
     assert row["effect"] == pytest.approx((0.25 * 16 - 0.2 * 4.375) / 20.375)
