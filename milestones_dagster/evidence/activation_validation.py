@@ -6,7 +6,7 @@ outcome after it, and both groups are followed for the same time. An account tha
 the time to dormancy: what came before L is no outcome after it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import floor, nan
 from typing import TYPE_CHECKING, Final

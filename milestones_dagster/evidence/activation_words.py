@@ -68,7 +68,9 @@ def sentence(facts: Facts) -> str:
             f"Activation goes with {difference} of reaching usage in at least 2 of the 3 whole months after the landmark, "
             "among accounts alike in plan and size."
         )
-    end, ended = ("becoming dormant or leaving", "neither dormant nor left") if facts.is_billed else ("becoming dormant", "not dormant")
+    end, ended = "becoming dormant", "not dormant"
+    if facts.is_billed:
+        end, ended = "becoming dormant or leaving", "neither dormant nor left"
     days = f"{facts['horizon_days']:.0f}"
     if facts.hazard_reason is None and facts["proportional_p"] >= PROPORTIONAL_LEVEL:
         return (
@@ -107,7 +109,11 @@ def note(facts: Facts) -> str:
             else "Without subscriptions nobody is seen to leave: who left shows as a month without usage."
         )
     if facts.is_all and facts.hidden:
-        sentences.append(f"{facts.hidden:,} cohorts are too small to be shown alone.")
+        sentences.append(
+            "One cohort is too small to be shown alone."
+            if facts.hidden == 1
+            else f"{facts.hidden:,} cohorts are too small to be shown alone."
+        )
     sentences.append("That activation causes it is not shown.")
     return " ".join(sentences)
 

@@ -91,10 +91,7 @@ def revenue_retention(frame: pd.DataFrame, framework: "Framework", also: Mapping
     members = [member for _, member in cells]
     resamples, seed = int(ordered["resamples"].iloc[0]), int(ordered["seed"].iloc[0])
     intervals = revenue_intervals(rows.accounts, rows.start, rows.end, members, resamples, seed)
-    made = [
-        {**names, **_counted(rows, member), **revenue}
-        for (names, member), revenue in zip(cells, intervals, strict=True)
-    ]
+    made = [{**names, **_counted(rows, member), **revenue} for (names, member), revenue in zip(cells, intervals, strict=True)]
     return pd.DataFrame(made)
 
 
@@ -163,7 +160,8 @@ def revenue_intervals(
 
     Args:
         accounts: of each row, shape (rows,).
-        start, end: revenue at D and D + H, NaN where it is not to be counted, shape (rows,).
+        start: revenue at D, NaN where it is not to be counted, shape (rows,).
+        end: revenue at D + H, likewise.
         members: places of the rows of each set.
         resamples: ≥ 1.
         seed: of the draws; the same accounts are drawn for every set.
@@ -185,8 +183,9 @@ def revenue_intervals(
     for number, member in enumerate(priced):
         having = np.unique(accounts[member]).size
         made: dict[str, float | int] = {"mrr_rows": member.size, "mrr_accounts": having}
-        known = base[number] > 0
-        made |= {"mrr_at_start": float(base[number]), "mrr_at_end": float(net[number])} if known else dict.fromkeys(("mrr_at_start", "mrr_at_end"), nan)
+        has_revenue = base[number] > 0
+        made["mrr_at_start"] = float(base[number]) if has_revenue else nan
+        made["mrr_at_end"] = float(net[number]) if has_revenue else nan
         for name, amount, resampled in (("gross", gross, drawn_gross), ("net", net, drawn_net)):
             made |= _ratio(f"{name}_revenue_retention", amount[number], base[number], resampled[number], drawn_base[number], having)
         found.append(made)

@@ -103,10 +103,8 @@ def kaplan_meier(duration: _Floats, happened: _Booleans, days: Sequence[float], 
     share = fitted.survival_function_at_times(grid).to_numpy(dtype=np.float64)
     # nobody is followed so long, and the curve had not ended
     share[(at_risk == 0) & (share > 0)] = nan
-    table = fitted.event_table.loc[fitted.event_table["observed"] > 0]
-    deaths = _Deaths(
-        table.index.to_numpy(dtype=np.float64), table["observed"].to_numpy(dtype=np.float64), table["at_risk"].to_numpy(dtype=np.float64)
-    )
+    table = fitted.event_table.loc[fitted.event_table["observed"] > 0].reset_index()
+    deaths = _Deaths(*(table[name].to_numpy(dtype=np.float64) for name in ("event_at", "observed", "at_risk")))
     variance = np.array([_variance(duration, happened, deaths, day, accounts) for day in grid]) * share**2
     with np.errstate(divide="ignore", invalid="ignore"):
         effective = share * (1 - share) / variance
@@ -147,7 +145,8 @@ def stratified_logrank(duration: _Floats, happened: _Booleans, group: _Booleans,
     """Return the log-rank test of two groups, observed less expected summed over the strata (Mantel 1966).
 
     Args:
-        duration, happened: shape (rows,), one row per account.
+        duration: shape (rows,), one row per account.
+        happened: the event ended the duration, shape (rows,).
         group: shape (rows,).
         stratum: number of each row's stratum, shape (rows,).
     """
@@ -172,7 +171,9 @@ def hazard_ratio(
     are tested by scaled Schoenfeld residuals against the rank of the time (Grambsch and Therneau 1994).
 
     Args:
-        duration, happened, group: shape (rows,), one row per account.
+        duration: shape (rows,), one row per account.
+        happened: the event ended the duration, shape (rows,).
+        group: shape (rows,).
         factors: level numbers of each categorical covariate, shape (rows,).
         stratum: number of each row's stratum, shape (rows,).
     """

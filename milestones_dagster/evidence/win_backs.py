@@ -64,4 +64,7 @@ def _note(day: int, leavings: int, at_risk: int, is_known: bool, *, is_billed: b
         return "Nobody has left yet."
     if not is_known:
         return f"None of {leavings:,} leavings has been followed for {day} days."
-    return f"{at_risk:,} of {leavings:,} leavings were followed for {day} days without a return; the rest count as long as they were followed."
+    return (
+        f"{at_risk:,} of {leavings:,} leavings were followed for {day} days without a return; the others count for as long as "
+        "they were followed."
+    )

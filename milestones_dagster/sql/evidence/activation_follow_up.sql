@@ -18,7 +18,7 @@ columns:
   value: DOUBLE NOT NULL [events] -- Activation events from tenure_start up to L.
   is_dormant_before: BOOLEAN NOT NULL -- Dormant at L already; its dormancy is no outcome after L.
   left_at: TIMESTAMP -- First day of the gap that is churn, UTC; NULL while it has not left by followed_to.
-  dormant_at: TIMESTAMP -- When it first became dormant, at L or after it, UTC; NULL where it has not by followed_to, or was dormant at L.
+  dormant_at: TIMESTAMP -- When it first became dormant while paying, at L or after it, UTC; NULL where it has not by followed_to, or was dormant at L.
   ended_at: TIMESTAMP -- The earlier of both; NULL where neither came, then it is followed up to followed_to.
   usage_months: BIGINT [months] -- Of the three whole calendar months after L, those in which usage was reached, none after leaving; NULL while the third has not ended.
 */
@@ -86,7 +86,8 @@ WITH followed AS (
     f.*,
     NOT COALESCE(a.is_awake, FALSE) AS is_dormant_before,
     CASE WHEN f.ended_at <= f.followed_to THEN f.ended_at END AS left_at,
-    CASE WHEN a.is_awake AND a.dormant_at <= f.followed_to THEN a.dormant_at END AS dormant_at
+    -- who no longer pays is not dormant
+    CASE WHEN a.is_awake AND a.dormant_at <= f.followed_to AND (f.ended_at IS NULL OR a.dormant_at <= f.ended_at) THEN a.dormant_at END AS dormant_at
   FROM followed AS f
   LEFT JOIN asleep AS a ON a.account_key = f.account_key
 ), months AS (
@@ -121,7 +122,7 @@ SELECT
   e.is_dormant_before,
   e.left_at,
   e.dormant_at,
-  LEAST(COALESCE(e.left_at, e.dormant_at), COALESCE(e.dormant_at, e.left_at)) AS ended_at,
+  COALESCE(e.dormant_at, e.left_at) AS ended_at,
   u.usage_months
 FROM ended AS e
 LEFT JOIN used AS u ON u.account_key = e.account_key

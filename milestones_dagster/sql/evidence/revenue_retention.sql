@@ -61,7 +61,7 @@ WITH known AS (
 )
 SELECT
   r.account_key,
-  CAST(DATE_TRUNC('month', d.observed_date) AS DATE) AS month,
+  m.month,
   k.plan,
   z.stratum AS size_stratum,
   r.is_known,
@@ -75,9 +75,10 @@ SELECT
   s.resamples,
   s.seed
 FROM retention_outcomes AS r
-JOIN observation_dates AS d ON d.account_key = r.account_key AND d.kind = r.kind AND d.observed_at = r.observed_at
+-- who starts at the month's first instant pays at it too
+JOIN run.months AS m ON m.starts_at = r.observed_at
 CROSS JOIN config.threshold_search AS s
 LEFT JOIN known AS k
   ON k.account_key = r.account_key AND k.valid_from <= r.observed_at AND (k.valid_to IS NULL OR k.valid_to > r.observed_at)
 LEFT JOIN config.size_stratum AS z ON k.seats >= z.seats_from AND (z.seats_to IS NULL OR k.seats < z.seats_to)
-WHERE r.kind = 'month'
+WHERE r.kind IN ('month', 'start')
