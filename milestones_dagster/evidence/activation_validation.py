@@ -144,7 +144,8 @@ def validation(frame: pd.DataFrame, framework: "Framework", also: Mapping[str, p
     by cohort quarter. A cohort whose trust is `interview` has no row.
 
     Args:
-        frame: rows of `activation_follow_up` and threshold, threshold_origin, seed, the same in every row.
+        frame: rows of `activation_follow_up` and threshold, threshold_origin, seed, and how many accounts are in no
+            group (left_before, locked), the same in every row.
         framework: the basis of retention is read.
         also: no further tables.
 
@@ -155,10 +156,12 @@ def validation(frame: pd.DataFrame, framework: "Framework", also: Mapping[str, p
     threshold, is_later_half, seed = _terms(frame, framework)
     rows = followed(frame, threshold, is_later_half=is_later_half, seed=seed)
     is_billed = framework.outcomes.retention.basis == "subscriptions"
+    apart = _apart(frame)
     made = []
     for outcome, compare in ((ENDED, compare_ends), (USAGE, compare_usage)):
         found = [compare(rows, cohort) for cohort in (ALL, *sorted(set(rows.cohort)))]
         shown = [row for row in found if row["cohort"] == ALL or row["trust"] != "interview"]
+        shown[0] |= apart
         for row in shown:
             facts = Facts.of(row, outcome, hidden=len(found) - len(shown), is_billed=is_billed, is_later_half=is_later_half)
             made.append({"outcome": outcome, **row, "sentence": sentence(facts), "note": note(facts)})
@@ -286,6 +289,12 @@ def _terms(frame: pd.DataFrame, framework: "Framework") -> tuple[float, bool, in
     threshold = frame["threshold"].iloc[0]
     is_derived = frame["threshold_origin"].iloc[0] == "derived"
     return nan if pd.isna(threshold) else float(threshold), is_derived, int(frame["seed"].iloc[0])
+
+
+def _apart(frame: pd.DataFrame) -> dict[str, object]:
+    """Return how many accounts are in no group, by why, and the share of who left before L of them and the rows."""
+    left, locked = (0, 0) if frame.empty else (int(frame[name].iloc[0]) for name in ("left_before", "locked"))
+    return {"left_before": left, "left_before_share": left / (left + len(frame)) if left else nan, "locked": locked}
 
 
 def _triple(name: str, found: Interval | MeanDifference) -> dict[str, float]:

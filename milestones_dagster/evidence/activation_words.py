@@ -65,28 +65,29 @@ def sentence(facts: Facts) -> str:
     difference = f"{_points(facts['difference'])} ({_points(facts['difference_low'])} to {_points(facts['difference_high'])})"
     if not facts.is_time:
         return (
-            f"Activation goes with {difference} of reaching usage in at least 2 of the 3 whole months after the landmark, "
-            "among accounts alike in plan and size."
+            f"{_opening(facts, 'difference', 0)} {difference} of reaching usage in at least 2 of the 3 whole months after the "
+            "landmark, among accounts alike in plan and size."
         )
     end, ended = "becoming dormant", "not dormant"
     if facts.is_billed:
         end, ended = "becoming dormant or leaving", "neither dormant nor left"
     days = f"{facts['horizon_days']:.0f}"
     if facts.hazard_reason is None and facts["proportional_p"] >= PROPORTIONAL_LEVEL:
+        ratio = f"{facts['hazard_ratio']:.2f} times the rate of {end}"
         return (
-            f"Activation goes with {facts['hazard_ratio']:.2f} times the rate of {end} ({facts['hazard_ratio_low']:.2f} to "
-            f"{facts['hazard_ratio_high']:.2f}), among accounts of the same cohort quarter alike in plan and size; after "
-            f"{days} days {difference} were {ended}."
+            f"{_opening(facts, 'hazard_ratio', 1)} {ratio} ({facts['hazard_ratio_low']:.2f} to {facts['hazard_ratio_high']:.2f}), "
+            f"among accounts of the same cohort quarter alike in plan and size; after {days} days {difference} were {ended}."
         )
     mean = " to ".join(f"{facts[f'mean_days_difference_{side}']:+.1f}" for side in ("low", "high"))
+    gained = f"{facts['mean_days_difference']:+.1f} days ({mean}) {ended}"
     why = (
         f"The ratio of the rates changes over time (p = {facts['proportional_p']:.2g}) and is not quoted."
         if facts.hazard_reason is None
         else f"No ratio of the rates: {facts.hazard_reason}."
     )
     return (
-        f"Activation goes with {facts['mean_days_difference']:+.1f} days ({mean}) {ended} of the {days} after the landmark, "
-        f"among accounts alike in plan and size. {why}"
+        f"{_opening(facts, 'mean_days_difference', 0)} {gained} of the {days} after the landmark, among accounts alike in plan "
+        f"and size. {why}"
     )
 
 
@@ -100,6 +101,12 @@ def note(facts: Facts) -> str:
             f"{facts['left_out']:,.0f} accounts ({share:.1%}), {facts['left_out_activated']:,.0f} of them activated, {who} and "
             "are in neither group."
         )
+    if facts["left_before"] > 0:
+        sentences.append(
+            f"{facts['left_before']:,.0f} accounts ({facts['left_before_share']:.1%}) left before the landmark and are in no group."
+        )
+    if facts["locked"] > 0:
+        sentences.append(f"{facts['locked']:,.0f} accounts could not leave within the horizon and are left out.")
     if facts.is_later_half:
         sentences.append("Of the later half of the accounts alone: the earlier one chose the threshold.")
     if not facts.is_billed:
@@ -116,6 +123,13 @@ def note(facts: Facts) -> str:
         )
     sentences.append("That activation causes it is not shown.")
     return " ".join(sentences)
+
+
+def _opening(facts: Facts, name: str, nothing: float) -> str:
+    """Return how the finding begins, by whether the interval holds the value that means no difference."""
+    if facts[f"{name}_low"] <= nothing <= facts[f"{name}_high"]:
+        return "It may be chance that activation goes with"
+    return "Activation goes with"
 
 
 def _too_few(facts: Facts) -> str:

@@ -211,10 +211,11 @@ def test_the_serving_copy_holds_the_published_tables_alone(life: Life, first: St
     assert first.ran.materialised()["serving"]["path"] == str(life.files.serving)
     served = {name for name, _ in _served(life.files.serving)}
     assert served == {
-        "account_months", "activation_cohort", "activation_landmarks", "activation_threshold", "activation_threshold_curve",
-        "activation_window_search", "customer_milestones", "feature_adoption", "feature_importance", "feature_matrix",
-        "maturity_categories", "milestone_summary", "notes", "retention_by_activation", "retention_outcomes", "setup_step_evidence",
-        "setup_steps", "usage_landmarks", "usage_ratio", "usage_threshold", "usage_threshold_curve",
+        "account_months", "activation_cohort", "activation_follow_up", "activation_landmarks", "activation_survival",
+        "activation_threshold", "activation_threshold_curve", "activation_validation", "activation_window_search",
+        "customer_milestones", "feature_adoption", "feature_importance", "feature_matrix", "maturity_categories",
+        "milestone_summary", "notes", "retention_by_activation", "retention_outcomes", "revenue_retention", "setup_step_evidence",
+        "setup_steps", "usage_landmarks", "usage_ratio", "usage_threshold", "usage_threshold_curve", "win_backs",
     }  # fmt: skip
     assert set(first.as_of) - served == set(first.contents) - served - {"raw_events"}
 
@@ -415,7 +416,10 @@ def test_a_day_that_was_never_delivered_is_not_said_to_be_materialised(life: Lif
 def test_refused_evidence_stops_neither_the_milestones_nor_the_serving_copy(life: Life, ranged: Stage, unproven: Stage) -> None:
     assert not unproven.ran.is_success
     assert set(unproven.ran.failed) == {"activation_landmarks"}
-    following = {"activation_threshold", "activation_threshold_curve", "activation_window_search"}
+    following = {
+        "activation_threshold", "activation_threshold_curve", "activation_window_search",
+        "activation_follow_up", "activation_survival", "activation_validation",
+    }  # fmt: skip
     assert not following & unproven.ran.started
     assert {"customer_milestones", "usage_threshold", "setup_step_evidence"} <= set(unproven.ran.materialised())
     # what stands of an earlier time is not served beside the new

@@ -45,7 +45,7 @@ def account(number, value, ended=None, left=None, **fields):
 
 def table(rows, threshold=THRESHOLD, origin="adopted"):
     times = dict.fromkeys(("left_at", "dormant_at", "ended_at", "observed_at", "horizon_at", "followed_to"), "datetime64[us]")
-    return pd.DataFrame(rows).astype(times).assign(threshold=threshold, threshold_origin=origin, seed=0)
+    return pd.DataFrame(rows).astype(times).assign(threshold=threshold, threshold_origin=origin, seed=0, left_before=2, locked=1)
 
 
 def validated(rows, **terms):
@@ -207,8 +207,10 @@ def test_a_planted_ratio_is_found_and_quoted_and_none_is_not():
     assert row["sentence"].startswith(
         f"Activation goes with {row['hazard_ratio']:.2f} times the rate of becoming dormant or leaving"
     )
+    assert "2 accounts (0.1%) left before the landmark" in row["note"]
     nothing = validated(company(3000, effect=1.0, seed=1)).loc[("dormant_or_left", "all")]
     assert nothing["hazard_ratio_low"] < 1 < nothing["hazard_ratio_high"]
+    assert nothing["sentence"].startswith("It may be chance that activation goes with")
     assert nothing["mean_days_difference_low"] < 0 < nothing["mean_days_difference_high"]
 
 
@@ -234,6 +236,7 @@ def test_single_cohorts_are_shown_only_where_they_can_be_trusted():
 
     assert shown == ["all", "2024-Q1", "2024-Q2", "2024-Q3"]
     assert "One cohort is too small to be shown alone." in found.loc[("dormant_or_left", "all"), "note"]
+    assert found["left_before"].isna().tolist() == [cohort != "all" for _, cohort in found.index]
     assert found.loc[[("dormant_or_left", cohort) for cohort in shown[1:]], "accounts"].sum() < len(rows)
 
 

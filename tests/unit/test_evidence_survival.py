@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from milestones_dagster.evidence.association import newcombe, wilson
 from milestones_dagster.evidence.survival import (
@@ -150,6 +152,27 @@ def test_a_censored_row_adds_only_to_those_at_risk():
     assert (after.events == before.events).all()
     # one of four instead of one of three at day 3; at day 8 one of the two left, as before
     assert after.survival.estimate == pytest.approx([3 / 4, 3 / 8])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 9), st.booleans()), min_size=1, max_size=25), st.randoms())
+def test_every_curve_is_the_product_limit_and_inside_its_interval(rows, random):
+    days = [0, 1, 4, 9, 10]
+    found = curve_of([day for day, _ in rows], [happened for _, happened in rows], days)
+    turned = random.sample(rows, len(rows))
+    again = curve_of([day for day, _ in turned], [happened for _, happened in turned], days)
+    for place, day in enumerate(days):
+        share = 1.0
+        for time in sorted({end for end, happened in rows if happened and end <= day}):
+            followed = sum(end >= time for end, _ in rows)
+            share *= 1 - sum(happened and end == time for end, happened in rows) / followed
+        low, estimate, high = (float(part[place]) for part in (found.survival.lower, found.survival.estimate, found.survival.upper))
+        if found.at_risk[place] == 0 and share > 0:
+            assert isnan(estimate)
+            continue
+        assert estimate == pytest.approx(share, abs=1e-12)
+        assert 0 <= low <= estimate <= high <= 1
+        assert float(again.survival.lower[place]) == pytest.approx(low, abs=1e-12)
 
 
 # --- log-rank -------------------------------------------------------------------------------------------------------

@@ -133,6 +133,7 @@ def test_a_handful_is_to_be_talked_to(world: Made) -> None:
     assert (time["outcome"], time["accounts"], time["activated"], time["left_out"], time["trust"]) == (
         "dormant_or_left", 13, 1, 3, "interview",
     )  # fmt: skip
+    assert (time["left_before"], time["locked"]) == (0, 0)
     # 61 days to 10 June; nine ended, ends-followed after it
     assert (time["horizon_days"], time["ended"], time["ended_by_leaving"]) == (61, 9, 4)
     assert (time["activated_share"], time["other_share"]) == (1.0, pytest.approx(4 / 12))

@@ -70,7 +70,7 @@ def first_run(tmp_path_factory) -> Path:
     with made(WORLD.write(folder), run_id="first") as run:
         states = {name: outcome.state for name, outcome in run.outcomes.items() if name != "raw_events"}
         assert set(states.values()) == {"made"}
-        assert len(states) == 32
+        assert len(states) == 37
     return folder
 
 
@@ -202,11 +202,13 @@ def test_an_edited_threshold_makes_just_the_tables_that_read_it(copied):
     with copied.opened() as session:
         before = table_digests(session)
         again = made_again(session)
-        # config.threshold is read by the first five; the others follow them
+        # config.threshold is read by the first six; the others follow them
         assert set(again) == {
             "activation_cohort",
             "usage_ratio",
             "activation_threshold",
+            "activation_survival",
+            "activation_validation",
             "usage_threshold",
             "customer_milestones",
             "milestone_summary",
@@ -214,6 +216,7 @@ def test_an_edited_threshold_makes_just_the_tables_that_read_it(copied):
             "setup_step_evidence",
             "usage_landmarks",
             "usage_threshold_curve",
+            "activation_follow_up",
         }
         assert again["activation_cohort"].reason == "the framework config changed"
         runs = {name: row[5] for name, row in publications(session).items()}

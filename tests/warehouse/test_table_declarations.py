@@ -205,7 +205,17 @@ DEPENDENCIES = {
         "retention_outcomes",
         "rule_events",
     ),
+    "activation_follow_up": (
+        "account_tenure",
+        "activation_landmarks",
+        "observation_dates",
+        "paid_spells",
+        "rule_events",
+        "usage_ratio",
+    ),
+    "activation_survival": ("activation_follow_up",),
     "activation_threshold": ("activation_landmarks",),
+    "activation_validation": ("activation_follow_up", "activation_landmarks"),
     "activation_threshold_curve": ("activation_landmarks",),
     "activation_window_search": ("activation_landmarks",),
     "feature_adoption": ("account_event_daily", "account_history", "account_tenure", "rule_events"),
@@ -219,6 +229,7 @@ DEPENDENCIES = {
         "observation_dates",
         "retention_outcomes",
     ),
+    "revenue_retention": ("account_history", "retention_outcomes"),
     "setup_step_evidence": (
         "account_event_daily",
         "account_history",
@@ -240,6 +251,7 @@ DEPENDENCIES = {
     ),
     "usage_threshold": ("usage_landmarks",),
     "usage_threshold_curve": ("usage_landmarks",),
+    "win_backs": ("paid_spells",),
 }
 
 

@@ -19,6 +19,9 @@ columns:
   not_activated: BIGINT NOT NULL [accounts] -- The others.
   left_out: BIGINT NOT NULL [accounts] -- In neither group, dormant at L already (`dormant_or_left`) or three months not yet over (`usage`).
   left_out_activated: BIGINT NOT NULL [accounts] -- Those of them at or above the threshold.
+  left_before: BIGINT [accounts] -- Accounts of all cohorts that left before L and are in no group; NULL for one cohort.
+  left_before_share: DOUBLE -- Their share of them and the accounts that `activation_landmarks` compares.
+  locked: BIGINT [accounts] -- Accounts of all cohorts that could not leave within the horizon, left out; NULL for one cohort.
   ended: BIGINT [accounts] -- Accounts that became dormant or left in the time they are followed; NULL for `usage`, as all on times.
   ended_by_leaving: BIGINT [accounts] -- Those of them that left, no later than they became dormant.
   horizon_days: BIGINT [days] -- Whole days from L to L + H, the fewest of any account.
@@ -53,7 +56,14 @@ columns:
   talk_to: VARCHAR -- With trust `interview`, activated accounts whose outcome failed and others whose did not; at most 20, largest MRR first.
   note: VARCHAR NOT NULL -- What a reader must know of this row, in words.
 */
-SELECT f.*, h.value AS threshold, h.origin AS threshold_origin, s.seed
+WITH apart AS (
+  SELECT
+    COUNT(CASE WHEN l.standing = 'left_before' THEN 1 END) AS left_before,
+    COUNT(CASE WHEN l.standing = 'locked' THEN 1 END) AS locked
+  FROM activation_landmarks AS l
+)
+SELECT f.*, a.left_before, a.locked, h.value AS threshold, h.origin AS threshold_origin, s.seed
 FROM activation_follow_up AS f
+CROSS JOIN apart AS a
 CROSS JOIN config.threshold_search AS s
 JOIN config.threshold AS h ON h.milestone = 'activation'
