@@ -201,12 +201,15 @@ def hazard_ratio(
             proportional = proportional_hazard_test(fitter, frame, time_transform="rank")
         except (ConvergenceError, ConvergenceWarning):
             return HazardRatio(reason="the regression does not converge")
+    proportional_p = float(proportional.summary.loc["group", "p"])
+    if not np.isfinite(proportional_p):
+        return HazardRatio(reason="whether it stays the same over time cannot be tested")
     return HazardRatio(
         ratio=float(found["exp(coef)"]),
         lower=float(found["exp(coef) lower 95%"]),
         upper=float(found["exp(coef) upper 95%"]),
         p=float(found["p"]),
-        proportional_p=float(proportional.summary.loc["group", "p"]),
+        proportional_p=proportional_p,
     )
 
 
