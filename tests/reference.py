@@ -205,6 +205,13 @@ class Company:
         found = self.paid_at(account, instant) or self._ranked(account, instant, is_paid=False)
         return (found[0].plan, sum(state.seats for state in found)) if found else (None, None)
 
+    def within_spell(self, account: str, instant: datetime) -> tuple[str | None, float | None]:
+        """Plan and seats of what is paid at an instant, or was paid last before a gap that is bridged; else unknown."""
+        if not any(start <= instant and (end is None or instant < end) for start, end in self.spells(account)):
+            return None, None
+        found = self.paid_last(account, instant)
+        return found[0].plan, sum(state.seats for state in found)
+
     # --- conversations -----------------------------------------------------------------------------------------------------
 
     @cached_property
@@ -558,7 +565,7 @@ def activation_landmarks(company: Company) -> Rows:
             continue
         outcome = outcomes.get((account, "landmark", landmark))
         times = [row["occurred_at"] for row in company.of(account, "started") if start <= row["occurred_at"] < landmark]
-        plan, seats = company.attributes(account, landmark)
+        plan, seats = company.within_spell(account, landmark)
         rows[(account,)] = {
             "cohort_month": company.local_date(start).replace(day=1),
             "observed_at": landmark,
@@ -598,7 +605,7 @@ def usage_landmarks(company: Company) -> Rows:
         if not judged:
             continue
         _, month, standing, is_stopped, outcome = min(judged, key=lambda one: one[0])
-        plan, seats = company.attributes(account, month.end)
+        plan, seats = company.within_spell(account, month.end)
         if is_stopped:
             at_close = [state for state in company.states(account, month.end) if state.is_paid and state.ended_at is None]
             plan, seats = min(at_close, key=_standing).plan, sum(state.seats for state in at_close)

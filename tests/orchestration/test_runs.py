@@ -211,12 +211,13 @@ def test_the_serving_copy_holds_the_published_tables_alone(life: Life, first: St
     assert first.ran.materialised()["serving"]["path"] == str(life.files.serving)
     served = {name for name, _ in _served(life.files.serving)}
     assert served == {
-        "account_months", "activation_cohort", "activation_landmarks", "activation_threshold", "activation_threshold_curve",
-        "activation_window_search", "area_landmarks", "area_months", "area_success", "area_thresholds", "chain_landmarks",
-        "customer_milestones", "feature_adoption", "feature_importance", "feature_matrix", "maturity_categories",
-        "milestone_chain", "milestone_summary", "month_landmarks", "notes", "retention_by_activation", "retention_outcomes",
+        "account_months", "activation_cohort", "activation_follow_up", "activation_landmarks", "activation_survival",
+        "activation_threshold", "activation_threshold_curve", "activation_validation", "activation_window_search",
+        "area_landmarks", "area_months", "area_success", "area_thresholds", "chain_landmarks", "customer_milestones",
+        "feature_adoption", "feature_importance", "feature_matrix", "maturity_categories", "milestone_chain",
+        "milestone_summary", "month_landmarks", "notes", "retention_by_activation", "retention_outcomes", "revenue_retention",
         "seat_usage", "setup_landmarks", "setup_step_evidence", "setup_steps", "threshold_expansion", "thresholds_in_force",
-        "usage_landmarks", "usage_ratio", "usage_threshold", "usage_threshold_curve",
+        "usage_landmarks", "usage_ratio", "usage_threshold", "usage_threshold_curve", "win_backs",
     }  # fmt: skip
     assert set(first.as_of) - served == set(first.contents) - served - {"raw_events"}
 
@@ -418,8 +419,8 @@ def test_refused_evidence_stops_neither_the_milestones_nor_the_serving_copy(life
     assert not unproven.ran.is_success
     assert set(unproven.ran.failed) == {"activation_landmarks"}
     following = {
-        "activation_threshold", "activation_threshold_curve", "activation_window_search", "chain_landmarks", "milestone_chain",
-        "threshold_expansion",
+        "activation_follow_up", "activation_survival", "activation_threshold", "activation_threshold_curve",
+        "activation_validation", "activation_window_search", "chain_landmarks", "milestone_chain", "threshold_expansion",
     }  # fmt: skip
     assert not following & unproven.ran.started
     assert {"customer_milestones", "usage_threshold", "setup_step_evidence"} <= set(unproven.ran.materialised())

@@ -70,7 +70,7 @@ def first_run(tmp_path_factory) -> Path:
     with made(WORLD.write(folder), run_id="first") as run:
         states = {name: outcome.state for name, outcome in run.outcomes.items() if name != "raw_events"}
         assert set(states.values()) == {"made"}
-        assert len(states) == 44
+        assert len(states) == 49
     return folder
 
 
@@ -206,6 +206,8 @@ def test_an_edited_threshold_makes_just_the_tables_that_read_it(copied):
         assert set(again) == {
             "thresholds_in_force",
             "activation_threshold",
+            "activation_survival",
+            "activation_validation",
             "usage_threshold",
             "activation_cohort",
             "usage_ratio",
@@ -217,6 +219,7 @@ def test_an_edited_threshold_makes_just_the_tables_that_read_it(copied):
             "chain_landmarks",
             "milestone_chain",
             "threshold_expansion",
+            "activation_follow_up",
         }
         assert again["activation_cohort"].reason == "the framework config changed"
         runs = {name: row[5] for name, row in publications(session).items()}

@@ -121,6 +121,17 @@ MET = (
     "UPDATE {t} SET value = 1, is_met = TRUE WHERE account_id = 'b' AND month IN ('2025-02-01', '2025-03-01', '2025-04-01'); "
     "UPDATE {t} SET met_months = 3, keeps_meeting = TRUE WHERE account_id = 'b' AND month = '2025-04-01'"
 )
+FOLLOWED = (
+    "INSERT INTO {t} (account_id, observed_at, horizon_at, followed_to, left_at, dormant_at, usage_months) VALUES "
+    "('a', '2025-04-01', '2025-07-01', '2025-07-02', '2025-04-02', '2025-04-01', 3), "
+    "('b', '2025-04-03', '2025-07-03', '2025-07-03', NULL, '2025-07-03', 0)"
+)
+SURVIVING = (
+    "INSERT INTO {t} (group_name, day, survival, survival_low, survival_high) VALUES "
+    "('activated', 0, 1, 0.9, 1), ('activated', 7, 1, 0.8, 1), ('not_activated', 0, 0.9, 0.8, 0.95)"
+)
+ALL_MONTHS = {"period": "all", "segment_kind": "all", "segment": "all"}
+IN_ALL_MONTHS = "WHERE period = 'all' AND segment_kind = 'all'"
 BY_HAND: dict[tuple[str, str], Case] = {
     # fifteen events of accounts, each by another user, event or day
     ("account_event_daily", "events_positive"): Case(
@@ -425,6 +436,59 @@ BY_HAND: dict[tuple[str, str], Case] = {
     ("setup_step_evidence", "estimates_inside_intervals"): Case(
         "UPDATE {t} SET adoption_low = 0.6 WHERE step = 'install'", 1, 3, [{"step": "install"}], 3
     ),
+    # four months of all accounts, of plan basic and of size 1-4, and each of all months; the outcome of February alone is known
+    ("revenue_retention", "shares_inside_intervals"): Case(
+        f"UPDATE {{t}} SET retained_share = 0.1 {IN_ALL_MONTHS}", 1, 15, [ALL_MONTHS], 15
+    ),
+    ("revenue_retention", "gross_below_net"): Case(
+        f"UPDATE {{t}} SET gross_revenue_retention = 0.9, net_revenue_retention = 0.8 {IN_ALL_MONTHS}",
+        1,
+        15,
+        [ALL_MONTHS],
+        15,
+        clean=f"UPDATE {{t}} SET gross_revenue_retention = 0.8, net_revenue_retention = 0.8 {IN_ALL_MONTHS}",
+    ),
+    ("revenue_retention", "months_add_up"): Case(
+        f"UPDATE {{t}} SET rows = 3 {IN_ALL_MONTHS}", 1, 15, [ALL_MONTHS], 15
+    ),
+    # nobody has left: shares by hand
+    ("win_backs", "incidence_never_falls"): Case(
+        "UPDATE {t} SET incidence_low = 0, incidence_high = 1, incidence = CASE day WHEN 90 THEN 0.05 ELSE 0.1 END",
+        1,
+        4,
+        [{"day": "90"}],
+        4,
+        clean="UPDATE {t} SET incidence_low = 0, incidence_high = 1, incidence = 0.1",
+    ),
+    # no window has elapsed: accounts and a curve by hand
+    ("activation_follow_up", "ends_after_landmark"): Case(
+        f"{FOLLOWED}; UPDATE {{t}} SET left_at = '2025-04-01' WHERE account_id = 'a'", 1, 2, [{"account_id": "a"}], 2, clean=FOLLOWED
+    ),
+    ("activation_follow_up", "usage_months_within_3"): Case(
+        f"{FOLLOWED}; UPDATE {{t}} SET usage_months = 4 WHERE account_id = 'a'", 1, 2, [{"account_id": "a"}], 2, clean=FOLLOWED
+    ),
+    ("activation_survival", "survival_never_rises"): Case(
+        f"{SURVIVING}; UPDATE {{t}} SET survival = 0.95 WHERE group_name = 'activated' AND day = 0",
+        1,
+        3,
+        [{"group_name": "activated", "day": "7"}],
+        3,
+        clean=SURVIVING,
+    ),
+    ("activation_validation", "cohorts_alone_only_with_trust"): Case(
+        "UPDATE {t} SET cohort = '2025-Q1' WHERE outcome = 'usage'",
+        1,
+        2,
+        [{"outcome": "usage", "cohort": "2025-Q1"}],
+        2,
+        clean="UPDATE {t} SET cohort = '2025-Q1', trust = 'mixed' WHERE outcome = 'usage'",
+    ),
+    ("activation_validation", "both_outcomes_shown"): Case(
+        "DELETE FROM {t} WHERE outcome = 'usage'", 1, 1, [{"outcome": "usage", "cohort": "all"}], 2
+    ),
+    ("activation_validation", "groups_add_up"): Case(
+        "UPDATE {t} SET activated = 1 WHERE outcome = 'usage'", 1, 2, [{"outcome": "usage", "cohort": "all"}], 2
+    ),
 }  # fmt: skip
 for _milestone in ("activation", "usage"):
     # a signal that the later half does not confirm: its p is unknown
@@ -709,7 +773,7 @@ def test_every_rule_has_a_passing_and_a_failing_fixture(clean):
     declared = clean.session.declared
     product = {(table, rule.name) for table, rules in declared.suites.items() for rule in rules if rule.origin == "product"}
     assert product == set(BY_HAND) | set(IN_FILES) | APART
-    assert len(product) == 74
+    assert len(product) == 84
     # every YAML beside a table is read
     files = {path.stem for path in SQL_ROOT.rglob("*.yaml")}
     assert {table for table, _ in product} == files

@@ -215,7 +215,17 @@ DEPENDENCIES = {
         "retention_outcomes",
         "rule_events",
     ),
+    "activation_follow_up": (
+        "account_tenure",
+        "activation_landmarks",
+        "observation_dates",
+        "paid_spells",
+        "rule_events",
+        "usage_ratio",
+    ),
+    "activation_survival": ("activation_follow_up", "thresholds_in_force"),
     "activation_threshold": ("activation_landmarks",),
+    "activation_validation": ("activation_follow_up", "activation_landmarks", "thresholds_in_force"),
     "activation_threshold_curve": ("activation_landmarks",),
     "activation_window_search": ("activation_landmarks",),
     "feature_adoption": ("account_event_daily", "account_history", "account_tenure", "rule_events"),
@@ -229,6 +239,7 @@ DEPENDENCIES = {
         "observation_dates",
         "retention_outcomes",
     ),
+    "revenue_retention": ("account_history", "retention_outcomes"),
     "area_landmarks": ("area_months", "month_landmarks"),
     "area_months": ("account_event_daily", "account_months"),
     "area_success": ("area_months", "area_thresholds"),
@@ -268,6 +279,7 @@ DEPENDENCIES = {
     "usage_landmarks": ("month_landmarks", "seat_usage"),
     "usage_threshold": ("usage_landmarks",),
     "usage_threshold_curve": ("usage_landmarks",),
+    "win_backs": ("paid_spells",),
 }
 
 

@@ -50,6 +50,22 @@ WITH landmark AS (
   FROM landmark AS l
   JOIN event_identities AS i ON i.account_key = l.account_key AND i.user_key <> 0 AND i.first_at < l.observed_at
   GROUP BY l.account_key
+), known AS (
+  -- what was paid last holds on through a gap that is bridged
+  SELECT
+    h.account_key,
+    h.valid_from,
+    h.plan,
+    h.seats,
+    h.mrr,
+    CASE
+      WHEN LEAD(h.valid_from) OVER (PARTITION BY h.account_key ORDER BY h.valid_from) <= h.valid_to + TO_SECONDS(g.seconds) + TO_MONTHS(g.months)
+        THEN LEAD(h.valid_from) OVER (PARTITION BY h.account_key ORDER BY h.valid_from)
+      ELSE h.valid_to
+    END AS valid_to
+  FROM account_history AS h
+  JOIN config.duration AS g ON g.name = 'retention_gap'
+  WHERE COALESCE(h.is_paying, TRUE)
 ), described AS (
   SELECT
     l.*,
@@ -63,7 +79,7 @@ WITH landmark AS (
   CROSS JOIN (SELECT COUNT(*) AS sources FROM config.declared_source AS d WHERE d.source = 'subscriptions') AS b
   LEFT JOIN retention_outcomes AS r ON r.account_key = l.account_key AND r.kind = 'landmark' AND r.observed_at = l.observed_at
   LEFT JOIN active AS u ON u.account_key = l.account_key
-  LEFT JOIN account_history AS h
+  LEFT JOIN known AS h
     ON h.account_key = l.account_key
     AND h.valid_from <= l.observed_at
     AND (h.valid_to IS NULL OR h.valid_to > l.observed_at)

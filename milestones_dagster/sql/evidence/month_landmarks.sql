@@ -66,6 +66,22 @@ WITH dated AS (
   JOIN first_seen AS i ON i.account_key = d.account_key AND i.first_at < d.observed_at
   WHERE b.sources = 0
   GROUP BY d.account_key, d.observed_at
+), known AS (
+  -- what was paid last holds on through a gap that is bridged
+  SELECT
+    h.account_key,
+    h.valid_from,
+    h.plan,
+    h.seats,
+    h.mrr,
+    CASE
+      WHEN LEAD(h.valid_from) OVER (PARTITION BY h.account_key ORDER BY h.valid_from) <= h.valid_to + TO_SECONDS(g.seconds) + TO_MONTHS(g.months)
+        THEN LEAD(h.valid_from) OVER (PARTITION BY h.account_key ORDER BY h.valid_from)
+      ELSE h.valid_to
+    END AS valid_to
+  FROM account_history AS h
+  JOIN config.duration AS g ON g.name = 'retention_gap'
+  WHERE COALESCE(h.is_paying, TRUE)
 ), described AS (
   SELECT
     d.*,
@@ -87,7 +103,7 @@ WITH dated AS (
   LEFT JOIN active AS a ON a.account_key = d.account_key AND a.observed_at = d.observed_at
   LEFT JOIN stopped AS s ON s.account_key = d.account_key AND s.observed_at = d.observed_at
   LEFT JOIN people AS e ON e.account_key = d.account_key AND e.observed_at = d.observed_at
-  LEFT JOIN account_history AS h
+  LEFT JOIN known AS h
     ON h.account_key = d.account_key
     AND h.valid_from <= d.observed_at
     AND (h.valid_to IS NULL OR h.valid_to > d.observed_at)
