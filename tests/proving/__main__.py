@@ -22,13 +22,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="fewer runs; a row fails when its whole interval lies off the bound")
     parser.add_argument("--only", action="append", choices=[line.name for line in LINES], help="this line alone (repeatable)")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
+    parser.add_argument("--every", type=int, default=1, help="every so-manieth job alone, for a first look")
     parser.add_argument("--write", type=Path, help="write the table into this markdown file, between its two marks")
     given = parser.parse_args(arguments)
     # a log has no width of its own
     console = Console(width=None if sys.stdout.isatty() else 180)
     start = time.monotonic()
     lines = [line for line in LINES if not given.only or line.name in given.only]
-    proofs = prove(lines, is_quick=given.quick, jobs=given.jobs, console=console)
+    proofs = prove(lines, is_quick=given.quick, jobs=given.jobs, console=console, every=given.every)
     seconds = time.monotonic() - start
     rows = [row for proof in proofs for row in proof.rows]
     console.print(printed(rows, is_quick=given.quick))

@@ -30,12 +30,12 @@ def timed(job: Job) -> tuple[list[Record], float]:
     return job.function(*job.arguments), time.process_time() - start
 
 
-def prove(lines: list[Line], *, is_quick: bool, jobs: int, console: Console) -> list[Proof]:
-    """Return the rows of every line; the jobs of all are run together, so many at a time."""
+def prove(lines: list[Line], *, is_quick: bool, jobs: int, console: Console, every: int = 1) -> list[Proof]:
+    """Return the rows of every line; the jobs of all are run together, so many at a time, every so-manieth of them alone."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         # one thread per process: the processes share the machine already
         os.environ.setdefault(name, "1")
-    work = [(line, job) for line in lines for job in line.jobs(is_quick)]
+    work = [(line, job) for line in lines for job in list(line.jobs(is_quick))[::every]]
     done: dict[int, tuple[list[Record], float]] = {}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     context = multiprocessing.get_context("spawn")

@@ -158,3 +158,31 @@ def ratio(line: str, what: str, n: str, part: Row, whole: Row, *, most: float | 
     half = _Z * sqrt(sum(max(1 / count - 1 / row.runs, 0.0) for count, row in zip(hits, (part, whole), strict=True)))
     middle = hits[0] / part.runs / (hits[1] / whole.runs)
     return Row(line, what, n, part.runs, found, middle * exp(-half), middle * exp(half), most=most, unit="ratio")
+
+
+def apart(found: Sequence[Row]) -> list[Row]:
+    """Return the rows, the first being ours, and after them one per other: by how much its interval lies above ours.
+
+    Compared is the distance from 0, which is where each of them should lie. It holds when ours lies nearer, intervals apart.
+    """
+    ours = found[0]
+    made = list(found)
+    for other in found[1:]:
+        between = _nearest(other) - _farthest(ours)
+        what = f"{other.what}, interval above that of ours by"
+        made.append(Row(ours.line, what, ours.n, other.runs, between, least=0.0, unit=ours.unit))
+    return made
+
+
+def _nearest(row: Row) -> float:
+    low, high = _ends(row)
+    return 0.0 if low <= 0 <= high else min(abs(low), abs(high))
+
+
+def _farthest(row: Row) -> float:
+    return max(abs(end) for end in _ends(row))
+
+
+def _ends(row: Row) -> tuple[float, float]:
+    low, high = row.low, row.high
+    return (row.estimate, row.estimate) if low is None or high is None else (low, high)

@@ -54,6 +54,14 @@ class Truth:
             self.mass[place:].sum(axis=0), self.stayed[place:].sum(axis=0), self.mass[:place].sum(axis=0), self.stayed[:place].sum(axis=0)
         )
 
+    def within(self, part: float, count: int) -> "Divided":
+        """Return the population divided at a count within the first days, into which each event falls with probability `part`."""
+        from scipy.stats import binom
+
+        did = binom.sf(count - 1, np.arange(len(self.mass)), part)[:, None]
+        above, stayed = (self.mass * did).sum(axis=0), (self.stayed * did).sum(axis=0)
+        return Divided(above, stayed, self.mass.sum(axis=0) - above, self.stayed.sum(axis=0) - stayed)
+
     def best(self, candidates: _Floats) -> float:
         """Return the largest adjusted difference at any of the candidates."""
         return max(self.at(float(candidate)).adjusted for candidate in candidates)

@@ -180,13 +180,17 @@ def _table(world: World, rng: np.random.Generator, drawn: Accounts, months: rang
             "gone_day": gone_day,
         }
     )
-    # early days are busier than late ones: the share of the 90 days' events within d days is (d / 90) ** .8
     last_day, later = float(WINDOW_DAYS), value.copy()
     for day in sorted(EARLY_DAYS, reverse=True):
-        later = rng.binomial(later, (day / last_day) ** 0.8)
+        later = rng.binomial(later, part_within(day) / part_within(last_day))
         last_day = float(day)
         frame[f"events_{day}d"] = later
     return frame
+
+
+def part_within(days: float) -> float:
+    """Return which part of the 90 days' events falls within the first days: early days are the busier ones."""
+    return float((days / WINDOW_DAYS) ** 0.8)
 
 
 def _level(world: World) -> float:
