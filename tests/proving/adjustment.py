@@ -36,9 +36,12 @@ def kept_by_plan_and_size(frame: pd.DataFrame, names: list[str], *, more: tuple[
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            effect = Logit(rows["is_activated_after"].astype(float).to_numpy(), design).fit(disp=0).get_margeff(dummy=True)
-        found.append((float(effect.margeff[-1]), float(effect.conf_int()[-1][0]), float(effect.pvalues[-1])))
-    q = multipletests([p for _, _, p in found], method="fdr_bh")[1]
-    return {
-        name: bool(value <= LEVEL and low >= LEAST_EFFECT) for name, value, (_, low, _) in zip(names, q, found, strict=True)
-    }
+            try:
+                effect = Logit(rows["is_activated_after"].astype(float).to_numpy(), design).fit(disp=0).get_margeff(dummy=True)
+            except np.linalg.LinAlgError:
+                # all of the few who did it activated, or none: nothing can be told, and nothing is kept
+                found.append((-1.0, 1.0))
+                continue
+        found.append((float(effect.conf_int()[-1][0]), float(effect.pvalues[-1])))
+    q = multipletests([p for _, p in found], method="fdr_bh")[1]
+    return {name: bool(value <= LEVEL and low >= LEAST_EFFECT) for name, value, (low, _) in zip(names, q, found, strict=True)}

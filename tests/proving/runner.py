@@ -35,7 +35,7 @@ def prove(lines: list[Line], *, is_quick: bool, jobs: int, console: Console, eve
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         # one thread per process: the processes share the machine already
         os.environ.setdefault(name, "1")
-    work = [(line, job) for line in lines for job in list(line.jobs(is_quick))[::every]]
+    work = [(line, job) for line in lines for job in list(line.jobs(is_quick=is_quick))[::every]]
     done: dict[int, tuple[list[Record], float]] = {}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     context = multiprocessing.get_context("spawn")

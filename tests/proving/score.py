@@ -5,9 +5,9 @@ Put here the row, its verdict and how it is printed. Keep out what is measured (
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from math import exp, sqrt
+from math import exp, isnan, sqrt
 from statistics import NormalDist
-from typing import Any
+from typing import Any, Protocol
 
 _Z = NormalDist().inv_cdf(0.975)
 
@@ -53,7 +53,7 @@ class Row:
         """
         if not self.is_bounded:
             return True
-        if self.runs == 0 or self.estimate != self.estimate:
+        if self.runs == 0 or isnan(self.estimate):
             return False
         low = self.low if is_quick and self.low is not None else self.estimate
         high = self.high if is_quick and self.high is not None else self.estimate
@@ -75,7 +75,7 @@ class Row:
 
     def text(self, value: float) -> str:
         """Return a number in the row's unit."""
-        if value != value:
+        if isnan(value):
             return "none"
         return f"{value * 100:.1f} %" if self.unit == "share" else f"{value:.3g}"
 
@@ -88,18 +88,24 @@ class Job:
     arguments: tuple[Any, ...]
 
 
+class Jobs(Protocol):
+    """What gives the jobs of a line."""
+
+    def __call__(self, *, is_quick: bool) -> Sequence[Job]: ...
+
+
 @dataclass(frozen=True)
 class Line:
     """A part of the table.
 
     Attributes:
         name: short, for `--only`.
-        jobs: what to run; the argument says whether quickly.
+        jobs: what to run, given whether quickly (`is_quick`).
         rows: what the records of all jobs, in the order of the jobs, amount to.
     """
 
     name: str
-    jobs: Callable[[bool], Sequence[Job]]
+    jobs: Jobs
     rows: Callable[[list[Record]], list[Row]]
 
 
@@ -113,9 +119,7 @@ def wilson(hits: int, runs: int) -> tuple[float, float]:
     return max(0.0, middle - half) if hits else 0.0, min(1.0, middle + half) if hits < runs else 1.0
 
 
-def share(
-    line: str, what: str, n: str, outcomes: Iterable[bool], *, least: float | None = None, most: float | None = None
-) -> Row:
+def share(line: str, what: str, n: str, outcomes: Iterable[bool], *, least: float | None = None, most: float | None = None) -> Row:
     """Return the row of a share of runs (or of items)."""
     found = [bool(outcome) for outcome in outcomes]
     hits, runs = sum(found), len(found)
@@ -124,7 +128,7 @@ def share(
 
 def mean(line: str, what: str, n: str, values: Iterable[float], unit: str) -> Row:
     """Return the row of a mean over runs, normal interval, without bound; a missing value is left out."""
-    found = [float(value) for value in values if value == value]
+    found = [float(value) for value in values if not isnan(value)]
     runs = len(found)
     if runs < 2:
         return Row(line, what, n, runs, found[0] if runs else float("nan"), unit=unit)
@@ -135,7 +139,7 @@ def mean(line: str, what: str, n: str, values: Iterable[float], unit: str) -> Ro
 
 def median(line: str, what: str, n: str, values: Iterable[float], unit: str, *, most: float | None = None) -> Row:
     """Return the row of a median over runs, with the interval that the order of the runs gives (binomial, normal approximation)."""
-    found = sorted(float(value) for value in values if value == value)
+    found = sorted(float(value) for value in values if not isnan(value))
     runs = len(found)
     if not runs:
         return Row(line, what, n, 0, float("nan"), most=most, unit=unit)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 _Floats = NDArray[np.float64]
 
+POPULATION = 1_000_000
 LANDMARK_DAY = 14
 WINDOW_DAYS = 90
 EARLY_DAYS = 3
@@ -119,9 +120,9 @@ def mixed(rng: np.random.Generator, *, intent: bool = False) -> StepWorld:
     return StepWorld(
         named,
         base=0.04,
-        intent_on_steps=float(rng.uniform(0.3, 0.6)),
-        intent_on_volume=float(rng.uniform(0.4, 0.8)),
-        intent_on_activation=float(rng.uniform(0.04, 0.08)),
+        intent_on_steps=float(rng.uniform(0.3, 0.8)),
+        intent_on_volume=float(rng.uniform(0.2, 0.6)),
+        intent_on_activation=float(rng.uniform(0.04, 0.10)),
     )
 
 
@@ -144,12 +145,12 @@ def draw(world: StepWorld, rng: np.random.Generator, accounts: int) -> Draw:
     day = np.where(done, soon, late)
     own_before = np.where(done, 1 + rng.poisson(0.6, shape), 0)
     own = np.where(day < EARLY_DAYS, own_before, 0)
-    log_rate = 2.2 + VOLUME_BY_TIER[tier] + VOLUME_BY_SEATS[seats] + world.intent_on_volume * intent + 0.5 * noise
-    other = rng.poisson(np.exp(log_rate))
-    # what comes after day 3 follows the same rate, with a mood of its own
-    rest = rng.poisson(np.exp(log_rate + 0.7 + 0.3 * rng.normal(size=accounts)))
-    active = rng.binomial(LANDMARK_DAY, 1 - np.exp(-np.exp(log_rate - 2.2) * 0.6))
-    users = 1 + rng.poisson(np.exp(0.5 * (log_rate - 2.2) + 0.5 * VOLUME_BY_SEATS[seats]) * 0.8)
+    log_rate = 1.7 + VOLUME_BY_TIER[tier] + VOLUME_BY_SEATS[seats] + world.intent_on_volume * intent + 0.5 * noise
+    # the first days have a mood of their own, and so has what comes after them
+    other = rng.poisson(np.exp(log_rate + 0.4 * rng.normal(size=accounts)))
+    rest = rng.poisson(np.exp(log_rate + 0.7 + 0.4 * rng.normal(size=accounts)))
+    active = rng.binomial(LANDMARK_DAY, 1 - np.exp(-np.exp(log_rate - 1.7) * 0.6))
+    users = 1 + rng.poisson(np.exp(0.5 * (log_rate - 1.7) + 0.5 * VOLUME_BY_SEATS[seats]) * 0.8)
     return Draw(
         tier=tier,
         seats=seats,
@@ -244,7 +245,7 @@ def company(world: StepWorld, rng: np.random.Generator, accounts: int) -> Compan
     return Company(drawn, pd.concat(parts, ignore_index=True), day)
 
 
-def true_effects(world: StepWorld, seed: int, accounts: int = 1_000_000) -> dict[str, float]:
+def true_effects(world: StepWorld, seed: int, accounts: int = POPULATION) -> dict[str, float]:
     """Return by how much each step moves activation on average over the compared accounts of the population.
 
     From the probabilities, nothing drawn but the accounts: who is compared counts with the probability of being so.

@@ -51,7 +51,10 @@ class Truth:
         """Return the population divided at a value."""
         place = int(np.ceil(value))
         return Divided(
-            self.mass[place:].sum(axis=0), self.stayed[place:].sum(axis=0), self.mass[:place].sum(axis=0), self.stayed[:place].sum(axis=0)
+            self.mass[place:].sum(axis=0),
+            self.stayed[place:].sum(axis=0),
+            self.mass[:place].sum(axis=0),
+            self.stayed[:place].sum(axis=0),
         )
 
     def within(self, part: float, count: int) -> "Divided":

@@ -175,7 +175,7 @@ def _table(world: World, rng: np.random.Generator, drawn: Accounts, months: rang
             "size_stratum": np.array(BANDS)[drawn.band],
             "mrr": np.round(30.0 * (1 + drawn.plan) * (1 + drawn.band) * rng.uniform(0.8, 1.2, count), 2),
             "value": value.astype(np.float64),
-            "retained": np.where(left, False, retained),
+            "retained": ~left & retained,
             "left_day": left_day,
             "gone_day": gone_day,
         }

@@ -57,9 +57,7 @@ def steps(kind: str, seed: int, runs: int) -> list[Record]:
         company = step_worlds.company(world, rng, STEP_ACCOUNTS)
         made = method.steps(company.frame, [step.name for step in world.steps])
         days = {step.name: company.drawn.done_day[:, place] for place, step in enumerate(world.steps)}
-        theirs = {
-            step.name: naive.correlation(days[step.name], company.activated_day, step_worlds.WINDOW_DAYS) for step in told
-        }
+        theirs = {step.name: naive.correlation(days[step.name], company.activated_day, step_worlds.WINDOW_DAYS) for step in told}
         null = [step.name for step in told if step.role == "null"]
         called = any(made.loc[name, "verdict"] in {"keep", "against"} for name in null)
         ours = float(np.mean([made.loc[step.name, "effect"] - truth[step.name] for step in told]))
@@ -70,12 +68,8 @@ def steps(kind: str, seed: int, runs: int) -> list[Record]:
     return records
 
 
-def _cell(
-    name: str, compared: pd.DataFrame, days: tuple[int, ...], most: int | None, world: worlds.World, truth: Truth
-) -> Record:
-    counts = {
-        day: compared["value" if day == worlds.WINDOW_DAYS else f"events_{day}d"].to_numpy(dtype=np.int64) for day in days
-    }
+def _cell(name: str, compared: pd.DataFrame, days: tuple[int, ...], most: int | None, world: worlds.World, truth: Truth) -> Record:
+    counts = {day: compared["value" if day == worlds.WINDOW_DAYS else f"events_{day}d"].to_numpy(dtype=np.int64) for day in days}
     cell = naive.best_cell(counts, compared["retained"].to_numpy(dtype=bool), most)
     record: Record = {"method": name, "signal": cell.is_signal, "in_words": cell.phi >= naive.SLIGHTLY}
     if cell.days:
@@ -106,7 +100,7 @@ def _unseen(frame: pd.DataFrame, row: Record) -> float:
     return 1 - (int(row["left_before"]) + lost) / left
 
 
-def jobs(is_quick: bool) -> list[Job]:
+def jobs(*, is_quick: bool) -> list[Job]:
     """Return 20 worlds × 25 runs of each kind (quick: 5 × 10), and 100 worlds of steps (quick: 20)."""
     pieces, runs, per_piece = (5, 12, 2) if is_quick else (20, 25, 5)
     found = [Job(run, (kind, 8000 + place * 100 + number, runs)) for place, kind in enumerate(KINDS) for number in range(pieces)]
@@ -132,11 +126,14 @@ def rows(records: list[Record]) -> list[Row]:
         ]
         step_kind = f"{kind} steps"
         signals = [
-            share("beside", f"{what}, any of 8 steps: {name}", steps_size, values(step_kind, name, "signal")) for name in (OURS, POSTHOG)
+            share("beside", f"{what}, any of 8 steps: {name}", steps_size, values(step_kind, name, "signal"))
+            for name in (OURS, POSTHOG)
         ]
         made += apart(signals)
     planted = KINDS["planted"]
-    made += [share("beside", f"signal at {planted}: {name}", size, values("planted", name, "signal")) for name in (OURS, COMPASS, SIGNAL)]
+    made += [
+        share("beside", f"signal at {planted}: {name}", size, values("planted", name, "signal")) for name in (OURS, COMPASS, SIGNAL)
+    ]
     made += [
         share("beside", f"signal at {planted}, by its own words: {name}", size, values("planted", name, "in_words"))
         for name in (COMPASS, SIGNAL)
@@ -148,10 +145,7 @@ def rows(records: list[Record]) -> list[Row]:
     for kind in ("planted", "confounded"):
         points = {name: [100 * bias for bias in values(kind, name, "bias")] for name in (OURS, COMPASS, SIGNAL, GOLD)}
         made += apart(
-            [
-                mean("beside", f"bias of the gap, {KINDS[kind]}: {name}", size, found, "points")
-                for name, found in points.items()
-            ]
+            [mean("beside", f"bias of the gap, {KINDS[kind]}: {name}", size, found, "points") for name, found in points.items()]
         )
         own = {name: [100 * bias for bias in values(kind, name, "own_bias")] for name in (COMPASS, SIGNAL, GOLD)}
         made += [

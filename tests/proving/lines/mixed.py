@@ -3,24 +3,26 @@
 Put here verdicts on setup steps. Keep out worlds without any effect (`nothing.py`).
 """
 
+from functools import partial
+
 import numpy as np
 
 from tests.proving import method
 from tests.proving.adjustment import kept_by_plan_and_size
 from tests.proving.score import Job, Line, Record, Row, ratio, share
-from tests.proving.step_worlds import company, mixed, true_effects
+from tests.proving.step_worlds import POPULATION, company, mixed, true_effects
 
 ACCOUNTS = 5000
 LEAST_PLANTED = 0.12
 
 
-def run(seed: int, worlds: int, is_latent: bool) -> list[Record]:
-    """Return a record per step of so many worlds."""
+def run(seed: int, worlds: int, *, is_latent: bool, population: int = POPULATION) -> list[Record]:
+    """Return a record per step of so many worlds; `population`: accounts that its truth is of."""
     records = []
     for number in range(worlds):
         rng = np.random.default_rng([seed, 31, number])
         world = mixed(rng, intent=is_latent)
-        truth = true_effects(world, seed * 1000 + number)
+        truth = true_effects(world, seed * 1000 + number, population)
         frame = company(world, rng, ACCOUNTS).frame
         names = [step.name for step in world.steps]
         made = method.steps(frame, names)
@@ -41,10 +43,12 @@ def run(seed: int, worlds: int, is_latent: bool) -> list[Record]:
     return records
 
 
-def jobs(is_quick: bool) -> list[Job]:
+def jobs(*, is_quick: bool) -> list[Job]:
     """Return 100 worlds without and 100 with a latent intent (quick: 10 each), in pieces."""
     pieces, worlds = (5, 2) if is_quick else (20, 5)
-    return [Job(run, (7000 + number, worlds, is_latent)) for is_latent in (False, True) for number in range(pieces)]
+    return [
+        Job(partial(run, is_latent=is_latent), (7000 + number, worlds)) for is_latent in (False, True) for number in range(pieces)
+    ]
 
 
 def rows(records: list[Record]) -> list[Row]:

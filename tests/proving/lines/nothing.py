@@ -48,7 +48,7 @@ def small(seed: int, runs: int) -> list[Record]:
     return records
 
 
-def jobs(is_quick: bool) -> list[Job]:
+def jobs(*, is_quick: bool) -> list[Job]:
     """Return 500 worlds of each kind (quick: 100), in pieces."""
     pieces, runs = (5, 20) if is_quick else (20, 25)
     found = [Job(thresholds, (4000 + number, runs, (700, 1400, 5000))) for number in range(pieces)]

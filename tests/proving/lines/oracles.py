@@ -35,7 +35,8 @@ def run(path: Path) -> list[Record]:
     """Return a record per case: its name, and by how much the worst of its numbers is off."""
     cases = json.loads(path.read_text(encoding="utf-8"))["cases"]
     return [
-        {"case": case["id"], "kind": case["kind"], "tolerance": case["tolerance"], "error": CASES[case["id"]](case)} for case in cases
+        {"case": case["id"], "kind": case["kind"], "tolerance": case["tolerance"], "error": CASES[case["id"]](case)}
+        for case in cases
     ]
 
 
@@ -142,7 +143,10 @@ def in_between(case: Case) -> float:
     starts = events.loc[events["event"] == given["primary"], "at"].tolist()
     ends = [*starts[1:], "9999"]
     found = [
-        [int(((events["event"] == name) & (events["at"] > start) & (events["at"] < end)).sum()) for start, end in zip(starts, ends, strict=True)]
+        [
+            int(((events["event"] == name) & (events["at"] > start) & (events["at"] < end)).sum())
+            for start, end in zip(starts, ends, strict=True)
+        ]
         for name in given["count"]
     ]
     return off(found, [case["expected"]["added"], case["expected"]["bought"]])
@@ -185,7 +189,7 @@ CASES: dict[str, Callable[[Case], float]] = {
 }
 
 
-def jobs(is_quick: bool) -> list[Job]:
+def jobs(*, is_quick: bool) -> list[Job]:
     """Return one job, or none where the cases are not here; they take as long quickly."""
     del is_quick
     return [Job(run, (PATH,))] if PATH.exists() else []
