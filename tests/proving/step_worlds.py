@@ -108,21 +108,26 @@ class Draw:
         return self.done_day < LANDMARK_DAY
 
 
-def mixed(rng: np.random.Generator, *, intent: bool = False) -> StepWorld:
-    """Return a world with 4 planted steps, 4 null, 2 niche and 2 routine, in any order; with `intent`, a latent one."""
+def mixed(rng: np.random.Generator, *, intent: str = "none") -> StepWorld:
+    """Return a world with 4 planted steps, 4 null, 2 niche and 2 routine, in any order.
+
+    `intent`: `none`; `latent`, an unseen one that moves steps, volume and activation; `strong`, one that moves them more than
+    any planted step does.
+    """
     steps = [_step(rng, "planted", rng.uniform(0.26, 0.48), rng.uniform(0.125, 0.17)) for _ in range(4)]
     steps += [_step(rng, "null", rng.uniform(0.25, 0.60), 0.0) for _ in range(4)]
-    steps += [_step(rng, "niche", rng.uniform(0.021, 0.025), 0.0) for _ in range(2)]
-    steps += [_step(rng, "routine", rng.uniform(0.980, 0.982), 0.0) for _ in range(2)]
+    steps += [_step(rng, "niche", rng.uniform(0.020, 0.025), 0.0) for _ in range(2)]
+    steps += [_step(rng, "routine", rng.uniform(0.980, 0.981), 0.0) for _ in range(2)]
     named = tuple(_named(step, place) for place, step in enumerate(steps[index] for index in rng.permutation(len(steps))))
-    if not intent:
+    if intent == "none":
         return StepWorld(named, base=0.04)
+    on_activation = (0.04, 0.10) if intent == "latent" else (0.14, 0.18)
     return StepWorld(
         named,
-        base=0.04,
+        base=0.04 if intent == "latent" else 0.15,
         intent_on_steps=float(rng.uniform(0.3, 0.8)),
         intent_on_volume=float(rng.uniform(0.2, 0.6)),
-        intent_on_activation=float(rng.uniform(0.04, 0.10)),
+        intent_on_activation=float(rng.uniform(*on_activation)),
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from milestones_dagster.evidence.threshold_resamples import draws, stability
 from tests.proving import __main__ as command
 from tests.proving import method, naive, step_worlds, worlds
 from tests.proving.adjustment import kept_by_plan_and_size
@@ -219,6 +220,22 @@ def test_every_line_has_less_to_do_quickly():
 # --- a broken method fails ----------------------------------------------------------------------------------------------
 
 
+def test_resamples_of_all_accounts_miss_a_jump_among_few():
+    held, held_by_all = 0, 0
+    for seed in range(80):
+        rng = np.random.default_rng([seed, 5])
+        world = worlds.planted(rng, jump=0.2)
+        search = method.thresholds.prepared(worlds.landmarks(world, rng, 150), method.ThresholdSearch()).search
+        found = stability(search, 200, 0)
+        held += found.low <= world.at <= found.high
+        picks = search.picks(draws(150, 200, 0))
+        low, high = np.nanquantile(picks, [0.025, 0.975])
+        held_by_all += low <= world.at <= high
+    # why `stability` draws half as many
+    assert held >= 0.93 * 80
+    assert held_by_all < 0.93 * 80
+
+
 def test_a_method_that_always_picks_5_fails(monkeypatch):
     def broken(frame, beside, resamples=500):
         effect = method.thresholds.effect(method.thresholds.Rows.of(frame.loc[frame["standing"] == "row"]), 5.0)
@@ -247,7 +264,7 @@ def test_a_gap_without_adjustment_fails(monkeypatch):
 
 
 def _mixed():
-    return mixed.run(1, 1, is_latent=False, population=20_000) + mixed.run(1, 1, is_latent=True, population=20_000)
+    return mixed.run(1, 1, population=20_000) + mixed.run(1, 1, intent="latent", population=20_000)
 
 
 def test_a_method_that_keeps_every_step_fails(monkeypatch):
@@ -319,7 +336,7 @@ def test_the_comparator_equals_the_marginal_effect_of_plan_and_size_alone():
     from milestones_dagster.evidence.logistic import average_marginal_effect
     from milestones_dagster.evidence.setup_steps import landmark_rows
 
-    world = step_worlds.mixed(np.random.default_rng(4), intent=True)
+    world = step_worlds.mixed(np.random.default_rng(4), intent="latent")
     frame = step_worlds.company(world, np.random.default_rng(5), 3000).frame
     told = [step.name for step in world.steps if step.role in {"planted", "null"}]
     frame = frame.loc[frame["step"].isin(told)]

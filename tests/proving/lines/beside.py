@@ -14,14 +14,15 @@ from tests.proving.score import Job, Line, Record, Row, apart, mean, median, sha
 from tests.proving.truth import Truth
 
 HALF = 1400
+SMALL_HALF = 150
 STEP_ACCOUNTS = 5000
 COMPASS_DAYS = (1, 7, 14, 30, 60, 90)
 OURS, COMPASS, SIGNAL, POSTHOG, GOLD = "ours", "Compass", "Signal", "PostHog", "fight-churn"
 KINDS = {"null": "nothing moves anything", "confounded": "only plan and size move anything", "planted": "a 20-point jump"}
 
 
-def run(kind: str, seed: int, runs: int) -> list[Record]:
-    """Return a record per run and method of one drawn world of thresholds."""
+def run(kind: str, seed: int, runs: int, per_half: int = HALF) -> list[Record]:
+    """Return a record per run and method of one drawn world of thresholds; `per_half`: compared accounts in each half."""
     rng = np.random.default_rng([seed, 41])
     world = worlds.planted(rng, jump=0.20) if kind == "planted" else worlds.nothing(rng)
     if kind == "null":
@@ -29,7 +30,7 @@ def run(kind: str, seed: int, runs: int) -> list[Record]:
     truth = Truth.of(world, seed)
     records = []
     for _ in range(runs):
-        frame = worlds.landmarks(world, rng, HALF)
+        frame = worlds.landmarks(world, rng, per_half)
         compared = frame.loc[frame["standing"] == "row"]
         row = method.threshold(frame, world.at, 20).row
         ours = {"method": OURS, "signal": bool(row["is_signal"]), "missing": _unseen(frame, row)}
@@ -38,7 +39,8 @@ def run(kind: str, seed: int, runs: int) -> list[Record]:
             ours |= {"error": abs(row["pick"] - world.at) / world.at, "bias": bias, "own_bias": bias}
         found = [ours, _cell(COMPASS, compared, COMPASS_DAYS, None, world, truth), _gold(frame, world, rng, truth)]
         found.append(_cell(SIGNAL, compared, tuple(range(1, 15)), 10, world, truth))
-        records += [{"kind": kind, **record} for record in found]
+        label = kind if per_half == HALF else f"small {kind}"
+        records += [{"kind": label, **record} for record in found]
     return records
 
 
@@ -101,9 +103,14 @@ def _unseen(frame: pd.DataFrame, row: Record) -> float:
 
 
 def jobs(*, is_quick: bool) -> list[Job]:
-    """Return 20 worlds × 25 runs of each kind (quick: 5 × 10), and 100 worlds of steps (quick: 20)."""
+    """Return 20 worlds × 25 runs of each kind (quick: 5 × 12), and 100 worlds of steps (quick: 10)."""
     pieces, runs, per_piece = (5, 12, 2) if is_quick else (20, 25, 5)
     found = [Job(run, (kind, 8000 + place * 100 + number, runs)) for place, kind in enumerate(KINDS) for number in range(pieces)]
+    found += [
+        Job(run, (kind, 8500 + place * 100 + number, runs, SMALL_HALF))
+        for place, kind in enumerate(("null", "confounded"))
+        for number in range(pieces)
+    ]
     return found + [
         Job(steps, (kind, 9000 + place * 100 + number, per_piece)) for place, kind in enumerate(KINDS) for number in range(pieces)
     ]
@@ -119,11 +126,13 @@ def rows(records: list[Record]) -> list[Row]:
 
     for kind in ("null", "confounded"):
         what = f"false signals, {KINDS[kind]}"
-        made += apart([share("beside", f"{what}: {name}", size, values(kind, name, "signal")) for name in (OURS, COMPASS, SIGNAL)])
-        made += [
-            share("beside", f"{what}, by its own words (φ ≥ .2): {name}", size, values(kind, name, "in_words"))
-            for name in (COMPASS, SIGNAL)
-        ]
+        for label, half in ((kind, size), (f"small {kind}", f"{SMALL_HALF:,}")):
+            found = [share("beside", f"{what}: {name}", half, values(label, name, "signal")) for name in (OURS, COMPASS, SIGNAL)]
+            made += apart(found)
+            made += [
+                share("beside", f"{what}, by its own words (φ ≥ .2): {name}", half, values(label, name, "in_words"))
+                for name in (COMPASS, SIGNAL)
+            ]
         step_kind = f"{kind} steps"
         signals = [
             share("beside", f"{what}, any of 8 steps: {name}", steps_size, values(step_kind, name, "signal"))

@@ -49,8 +49,8 @@ def small(seed: int, runs: int) -> list[Record]:
 
 
 def jobs(*, is_quick: bool) -> list[Job]:
-    """Return 500 worlds of each kind (quick: 100), in pieces."""
-    pieces, runs = (5, 20) if is_quick else (20, 25)
+    """Return 500 worlds of each kind (quick: 60), in pieces."""
+    pieces, runs = (5, 12) if is_quick else (20, 25)
     found = [Job(thresholds, (4000 + number, runs, (700, 1400, 5000))) for number in range(pieces)]
     found += [Job(steps, (5000 + number, runs, STEP_ACCOUNTS)) for number in range(pieces)]
     return found + [Job(small, (6000 + number, runs)) for number in range(pieces)]
