@@ -37,20 +37,31 @@ class Response:
     high: _Floats
 
 
-def draws(size: int, resamples: int, seed: int) -> Iterator[_Floats]:
-    """Yield, per resample, how often each of `size` accounts is drawn, with replacement, one at a time in memory."""
+def draws(size: int, resamples: int, seed: int, drawn: int | None = None) -> Iterator[_Floats]:
+    """Yield, per resample, how often each of `size` accounts is drawn, with replacement, one at a time in memory.
+
+    Args:
+        size: number of accounts.
+        resamples: number of resamples.
+        seed: of the draws.
+        drawn: accounts per resample; as many as there are when None.
+    """
     generator = np.random.default_rng(seed)
     for _ in range(resamples):
-        yield np.bincount(generator.integers(0, size, size), minlength=size).astype(np.float64)
+        yield np.bincount(generator.integers(0, size, size if drawn is None else drawn), minlength=size).astype(np.float64)
 
 
 def stability(search: Search, resamples: int, seed: int) -> Stability:
-    """Return the stability interval of the pick: accounts drawn anew, the whole search repeated.
+    """Return the stability interval of the pick: half as many accounts drawn anew, the whole search repeated.
 
-    It is no confidence interval: where the response is smooth the pick does not settle at the rate of √n (Banerjee and
-    McKeague 2007). The percentiles are values that were picked, rounded outwards.
+    Resamples of all accounts repeat the sample's own best cell too faithfully: where the response jumps they do not
+    follow how the pick varies, and with 150 accounts nine intervals in ten held a planted jump. Fewer draws than there
+    are accounts do follow it (Bickel, Götze and van Zwet 1997); the interval is the wider for it. It is no confidence
+    interval: where the response is smooth the pick does not settle at the rate of √n (Banerjee and McKeague 2007). The
+    percentiles are values that were picked, rounded outwards.
     """
-    picks = search.picks(draws(search.rows.size, resamples, seed))
+    size = search.rows.size
+    picks = search.picks(draws(size, resamples, seed, (size + 1) // 2))
     found = picks[np.isfinite(picks)]
     if not found.size:
         return Stability(nan, nan, 0.0)
