@@ -50,7 +50,7 @@ class Logistic:
         scale = np.sqrt((np.where(known, logged - centre, 0) ** 2).sum(axis=0) / rows)
         scale = np.where(scale > 0, scale, 1.0)
         scaled = _scaled(values, centre, scale)
-        model = LogisticRegression(C=PENALTY, max_iter=1000).fit(scaled, outcome)
+        model = LogisticRegression(C=PENALTY, solver="newton-cholesky", tol=1e-8).fit(scaled, outcome)
         return cls(centre, scale, model.coef_[0].astype(np.float64), float(model.intercept_[0]))
 
     def terms(self, values: _Floats) -> _Floats:
