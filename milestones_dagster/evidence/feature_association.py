@@ -16,8 +16,8 @@ from milestones_dagster.evidence.ranking_rows import Rows
 
 _Floats = NDArray[np.float64]
 
-REACH: Final = (0.10, 0.90)
-"""Least and greatest share at or above a cut, where the values leave a choice."""
+REACH: Final = (0.20, 0.80)
+"""Least and greatest share at or above a cut, where the values leave a choice: two sides of some size compare best."""
 
 MOST_CUTS: Final = 20
 """Candidates; of more distinct values, so many evenly spaced quantiles."""
@@ -59,7 +59,8 @@ def pick_cut(values: _Floats, outcome: NDArray[np.bool_], stratum: NDArray[np.in
 
     Args:
         values: of the fitted rows, one per account, shape (rows,), finite.
-        outcome, stratum: shape (rows,).
+        outcome: shape (rows,).
+        stratum: number of each row's plan × size stratum, shape (rows,).
     """
     distinct = np.unique(values)[1:]
     if not distinct.size:

@@ -16,8 +16,8 @@ def correlated_groups(
 ) -> NDArray[np.intp]:
     """Return the number of each feature's group, 0 … groups − 1, in the order of their first features.
 
-    Ward's clustering on the distance 1 − |ρ|, ρ being Spearman's rank correlation, cut at 1 − `grouped_from`: of two
-    features alone, |ρ| of at least that makes a group. Features that belong to different plans are never grouped, since
+    Ward's clustering on the distance 1 − |r|, r being Spearman's rank correlation, cut at 1 − `grouped_from`: of two
+    features alone, |r| of at least that makes a group. Features that belong to different plans are never grouped, since
     they are judged among different accounts; those that belong to the same are compared among the rows of these plans.
     A constant feature is a group of its own.
 
@@ -25,7 +25,7 @@ def correlated_groups(
         values: shape (rows, features), finite.
         kinds: number of the set of plans that each feature belongs to, shape (features,).
         is_eligible: rows whose plan is in the set, shape (rows, sets).
-        grouped_from: least |ρ| of two features in one group, in (0, 1].
+        grouped_from: least |r| of two features in one group, in (0, 1].
     """
     label = np.empty(values.shape[1], dtype=np.intp)
     made = 0

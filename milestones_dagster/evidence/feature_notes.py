@@ -24,18 +24,16 @@ def is_calibrated(evidence: Evidence | None, decoys: int) -> bool:
     return evidence is None or not float(wilson(evidence.decoys_passed, decoys).lower) > MOST_BY_CHANCE
 
 
-def note(
-    rows: Rows, split: Split, config: "FeatureRanking", evidence: Evidence | None, *, unknown_rows: int, left_out: int
-) -> str:
+def note(rows: Rows, split: Split, config: "FeatureRanking", evidence: Evidence | None, *, unknown_rows: int, left_out: int) -> str:
     """Return the sentences that a reader needs to judge the ranking."""
     sentences = [_of_split(rows, split)]
     if evidence is not None:
-        sentences += _of_fits(split, config)
+        sentences.append(_of_fits(split, config))
         sentences.append(
             "Permuted within plan and size, so that what these say by themselves is credited to no feature; a feature of "
             "some plans is judged among their accounts."
         )
-        sentences += _of_models(evidence)
+        sentences.append(_of_models(evidence))
         sentences.append(f"{evidence.decoys_passed} of {config.decoys} decoys passed.")
         if not is_calibrated(evidence, config.decoys):
             sentences.append("Not calibrated: decoys pass more often than chance lets them.")
@@ -43,7 +41,7 @@ def note(
         sentences.append(f"{unknown_rows:,} rows without a known outcome are left out.")
     if left_out:
         sentences.append(f"{left_out:,} rows of accounts beyond the first {LARGEST_MATRIX:,} rows, by hash, left out.")
-    return " ".join(sentences)
+    return " ".join(sentence for sentence in sentences if sentence)
 
 
 def _of_split(rows: Rows, split: Split) -> str:
@@ -65,26 +63,26 @@ def _of_split(rows: Rows, split: Split) -> str:
     )
 
 
-def _of_fits(split: Split, config: "FeatureRanking") -> list[str]:
+def _of_fits(split: Split, config: "FeatureRanking") -> str:
     fewest = min(fold.fitted.size for fold in split.folds if fold.held_out.size)
     size = forest_size(config, fewest)
     if size.minimum_leaf >= config.minimum_leaf and size.drawn_rows <= round(config.maximum_samples * fewest):
-        return []
-    return [
+        return ""
+    return (
         f"Few rows: each tree draws {size.drawn_rows:,} of {fewest:,} rows and a leaf holds at least "
         f"{size.minimum_leaf} (configured: a share of {config.maximum_samples:g}, leaf {config.minimum_leaf})."
-    ]
+    )
 
 
-def _of_models(evidence: Evidence) -> list[str]:
+def _of_models(evidence: Evidence) -> str:
     forest, logistic = evidence.forest, evidence.logistic
     value, low, high = evidence.difference
     if low > 0:
-        return [
+        return (
             f"A logistic regression does better than the forest (AUC {logistic.auc:.3f} against {forest.auc:.3f}, difference "
             f"{low:.3f} to {high:.3f}): read its ranking, `logistic_rank`, beside."
-        ]
-    return [
+        )
+    return (
         f"A logistic regression has an AUC of {logistic.auc:.3f}, {abs(value):.3f} {'more' if value > 0 else 'less'} than the "
         f"forest ({low:+.3f} to {high:+.3f})."
-    ]
+    )

@@ -54,13 +54,12 @@ def _verdict(row: dict[str, float], benchmark: "AdoptionBenchmark") -> tuple[str
         return trusted, "weak", "permuting its group costs the forest nothing that is above the noise"
     if not row["importance"] > row["largest_decoy"]:
         return trusted, "weak", "a decoy, permuted across accounts, is as important"
+    alike = f"among accounts alike in plan and size (q = {row['association_q']:.2g})"
     if not row["association_q"] <= LEVEL or row["association_direction"] == 0:
-        return trusted, "weak", f"by itself it does not go with staying, among accounts alike in plan and size (q = {row['association_q']:.2g})"
-    word = "differentiator" if row["association_direction"] > 0 else "warning_sign"
-    with_it = "more" if word == "differentiator" else "less"
-    return trusted, word, (
-        f"accounts with it stay {with_it} often, among accounts alike in plan and size (q = {row['association_q']:.2g}), and the forest needs it"
-    )
+        return trusted, "weak", f"by itself it does not go with staying, {alike}"
+    if row["association_direction"] > 0:
+        return trusted, "differentiator", f"accounts with it stay more often, {alike}, and the forest needs it"
+    return trusted, "warning_sign", f"accounts with it stay less often, {alike}, and the forest needs it"
 
 
 def _why_interview(row: dict[str, float]) -> str:

@@ -182,9 +182,7 @@ def ranking(
     result["talk_to"] = _talk_to(frame, rows, evidence, result["verdict"])
     for name, value in _of_the_whole(evidence, rows, split, config).items():
         result[name] = value
-    result["note"] = note(
-        rows, split, config, evidence, unknown_rows=len(frame) - matrix.outcome.size, left_out=left_out
-    )
+    result["note"] = note(rows, split, config, evidence, unknown_rows=len(frame) - matrix.outcome.size, left_out=left_out)
     return _ranked(result)[list(COLUMNS)]
 
 

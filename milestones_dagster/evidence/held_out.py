@@ -160,14 +160,14 @@ def fit_fold(rows: Rows, fitted: NDArray[np.intp], config: "FeatureRanking", dec
         number: of the fold; it goes into the seed.
     """
     part = rows.of(fitted)
-    features = part.values.shape[1] - decoys
-    fill = np.where(part.is_zero_when_missing, 0.0, _below_minimum(part.values))
+    features = part.features.shape[1] - decoys
+    fill = np.where(part.is_zero_when_missing, 0.0, _below_minimum(part.features))
     seed = int(np.random.SeedSequence([config.seed, number]).generate_state(1)[0])
-    values = np.ascontiguousarray(np.where(np.isnan(part.values), fill, part.values), dtype=np.float32)
+    values = np.ascontiguousarray(np.where(np.isnan(part.features), fill, part.features), dtype=np.float32)
     forest = fit_forest(values, part.outcome, forest_size(config, fitted.size), seed)
 
     each = one_per_account(part, np.arange(fitted.size), config.seed)
-    counted = np.where(np.isnan(part.values) & part.is_zero_when_missing, 0.0, part.values)
+    counted = np.where(np.isnan(part.features) & part.is_zero_when_missing, 0.0, part.features)
     cuts = np.array([_cut(part, counted, feature, each) for feature in range(features)])
     alike = each[:: -(-each.size // MOST_RANKED)]
     groups = correlated_groups(
@@ -252,8 +252,8 @@ class _Scored:
     def of(cls, rows: Rows, fold: Fold, fit: FoldFit, config: "FeatureRanking", number: int) -> Self:
         part = rows.of(fold.held_out)
         lender = permutations_within(part.stratum, config.repeats, [config.seed, number])
-        forest = held_out_scores(fit.forest, fit.filled(part.values), fit.groups, lender)
-        counted = np.where(np.isnan(part.values) & part.is_zero_when_missing, 0.0, part.values)
+        forest = held_out_scores(fit.forest, fit.filled(part.features), fit.groups, lender)
+        counted = np.where(np.isnan(part.features) & part.is_zero_when_missing, 0.0, part.features)
         terms = fit.logistic.terms(counted)
         log_odds = terms.sum(axis=1)
         scores = fit.logistic.scores(log_odds)
@@ -263,7 +263,7 @@ class _Scored:
         """Return the scores with the fold's group of a feature permuted, shape (repeats, rows)."""
         group = self.groups[feature]
         if not is_logistic:
-            return self.forest_permuted[group]
+            return np.asarray(self.forest_permuted[group])
         own = self.terms[:, self.groups == group].sum(axis=1)
         return np.round(self.model.scores(self.log_odds - own + own[self.lender]), 12)
 
@@ -331,7 +331,7 @@ def _associations(rows: Rows, folds: Sequence[Fold], fits: Sequence[FoldFit], se
     features = fits[0].cuts.size
     above = np.full((rows.accounts.size, features), nan)
     for fold, fit in zip(folds, fits, strict=True):
-        values = rows.values[fold.held_out, :features]
+        values = rows.features[fold.held_out, :features]
         counted = np.where(np.isnan(values) & rows.is_zero_when_missing[:features], 0.0, values)
         is_known = ~np.isnan(counted) & ~np.isnan(fit.cuts)
         above[fold.held_out] = np.where(is_known, counted >= fit.cuts, nan)
@@ -349,8 +349,7 @@ def _cut(part: Rows, counted: _Floats, feature: int, each: NDArray[np.intp]) -> 
 def _median(cuts: Sequence[_Floats]) -> _Floats:
     """Return the median over the folds that have a cut; NaN where none has."""
     found = np.array(cuts)
-    known = ~np.isnan(found).all(axis=0)
-    return np.array([np.nanmedian(found[:, place]) if is_known else nan for place, is_known in enumerate(known)])
+    return np.array([np.nanmedian(by_fold) if not np.isnan(by_fold).all() else nan for by_fold in found.T])
 
 
 def _strongest(members: NDArray[np.intp], strength: _Floats) -> int:

@@ -99,9 +99,7 @@ def permutations_within(strata: NDArray[np.intp], repeats: int, seeds: Sequence[
     return lender
 
 
-def held_out_scores(
-    forest: Any, values: NDArray[np.float32], groups: NDArray[np.intp], lender: NDArray[np.intp]
-) -> HeldOutScores:
+def held_out_scores(forest: Any, values: NDArray[np.float32], groups: NDArray[np.intp], lender: NDArray[np.intp]) -> HeldOutScores:
     """Return the scores of held-out rows, as they are and with each group of features permuted in each repeat.
 
     The result is the one that lending the group's columns and scoring all rows again would give. For every tree the
@@ -198,7 +196,7 @@ class _LeafSets:
         """Return the score of the one leaf in each set, of shape (words, rows)."""
         # an empty word less 1 has 64 bits: the place that is worth nothing
         place = np.bitwise_count(reached - np.uint64(1))
-        found = self.value[0][place[0]]
+        found: NDArray[np.float64] = self.value[0][place[0]]
         for word in range(1, place.shape[0]):
             found += self.value[word][place[word]]
         return found

@@ -35,7 +35,7 @@ class Rows:
         accounts: shape (rows,), ascending.
         observed_at, known_at: D, and when the outcome after it was known; shape (rows,).
         outcome: retained, shape (rows,).
-        values: NaN where missing, shape (rows, features); the decoys, if any, are the last features.
+        features: NaN where missing, shape (rows, features); the decoys, if any, are the last features.
         is_zero_when_missing: shape (features,).
         stratum: number of the plan × size stratum, unknown being a level of both, shape (rows,).
         kinds: number of the set of plans that each feature belongs to, shape (features,); 0 is every plan.
@@ -46,7 +46,7 @@ class Rows:
     observed_at: NDArray[np.datetime64]
     known_at: NDArray[np.datetime64]
     outcome: NDArray[np.bool_]
-    values: NDArray[np.float64]
+    features: NDArray[np.float64]
     is_zero_when_missing: NDArray[np.bool_]
     stratum: NDArray[np.intp]
     kinds: NDArray[np.intp]
@@ -60,7 +60,7 @@ class Rows:
             observed_at=self.observed_at[kept],
             known_at=self.known_at[kept],
             outcome=self.outcome[kept],
-            values=self.values[kept],
+            features=self.features[kept],
             stratum=self.stratum[kept],
             is_eligible=self.is_eligible[kept],
         )
@@ -97,7 +97,7 @@ def known_rows(frame: pd.DataFrame, catalogue: Sequence["Feature"]) -> Rows:
         observed_at=known["observed_at"].to_numpy(dtype="datetime64[us]"),
         known_at=known["known_at"].to_numpy(dtype="datetime64[us]"),
         outcome=known["retained"].astype(bool).to_numpy(dtype=np.bool_),
-        values=values,
+        features=values,
         is_zero_when_missing=np.array([feature.measure in ZERO_WHEN_MISSING for feature in catalogue], dtype=np.bool_),
         stratum=plan * (int(size.max(initial=0)) + 1) + size,
         kinds=np.array([sets.index(own) for own in plans], dtype=np.intp),
@@ -129,12 +129,12 @@ def with_decoys(rows: Rows, count: int, seed: int) -> Rows:
         count: decoys; each of another feature as long as there are enough that vary.
         seed: of the draws.
     """
-    if not rows.accounts.size or not rows.values.shape[1]:
+    if not rows.accounts.size or not rows.features.shape[1]:
         return rows
     generator = np.random.default_rng([seed, 1])
-    filled = np.where(np.isnan(rows.values), np.inf, rows.values)
+    filled = np.where(np.isnan(rows.features), np.inf, rows.features)
     varying = np.flatnonzero((filled != filled[:1]).any(axis=0))
-    sources = varying if varying.size else np.arange(rows.values.shape[1])
+    sources = varying if varying.size else np.arange(rows.features.shape[1])
     chosen = np.concatenate([generator.permutation(sources) for _ in range(-(-count // sources.size))])[:count]
     _, first, block, length = np.unique(rows.accounts, return_index=True, return_inverse=True, return_counts=True)
     place = np.arange(rows.accounts.size) - first[block]
@@ -145,10 +145,10 @@ def with_decoys(rows: Rows, count: int, seed: int) -> Rows:
         lender = np.empty_like(circle)
         lender[circle] = np.roll(circle, 1)
         from_block = lender[block]
-        made.append(rows.values[first[from_block] + place * length[from_block] // length[block], source])
+        made.append(rows.features[first[from_block] + place * length[from_block] // length[block], source])
     return replace(
         rows,
-        values=np.column_stack([rows.values, *made]),
+        features=np.column_stack([rows.features, *made]),
         is_zero_when_missing=np.concatenate([rows.is_zero_when_missing, rows.is_zero_when_missing[chosen]]),
         kinds=np.concatenate([rows.kinds, np.zeros(count, dtype=np.intp)]),
     )
@@ -160,8 +160,9 @@ def one_per_account(rows: Rows, places: NDArray[np.intp], seed: int) -> NDArray[
     drawn = stable_hash(rows.accounts[places] ^ dates.view(np.int64), seed)
     order = np.lexsort((drawn, rows.accounts[places]))
     accounts = rows.accounts[places][order]
-    is_first = np.append(True, np.diff(accounts) != 0)[: accounts.size]  # noqa: FBT003 - an element, not a flag
-    return places[order[is_first]]
+    is_first = np.append(True, np.diff(accounts) != 0)[: accounts.size]
+    chosen: NDArray[np.intp] = places[order[is_first]]
+    return chosen
 
 
 def _levels(values: pd.Series) -> NDArray[np.intp]:

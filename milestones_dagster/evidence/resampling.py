@@ -119,7 +119,7 @@ def resampled_average_precision(scores: _Floats, outcome: NDArray[np.bool_], res
         resamples: draws of the accounts of these rows.
     """
     falling = np.argsort(-scores, kind="stable")
-    is_last_of_tie = np.append(np.diff(scores[falling]) != 0, True)  # noqa: FBT003 - an element, not a flag
+    is_last_of_tie = np.append(np.diff(scores[falling]) != 0, True)
     found = np.empty(resamples.weights.shape[1])
     accounts, reached = resamples.positions[falling], outcome[falling, np.newaxis]
     for start in range(0, found.size, _RESAMPLES_AT_ONCE):

@@ -35,7 +35,7 @@ def test_many_values_are_cut_at_quantiles_within_reach():
     cut = pick_cut(values, outcome, np.zeros(3000, dtype=np.intp))
 
     assert cut == pytest.approx(0.5, abs=0.1)
-    assert 0.1 <= (values >= pick_cut(values, np.arange(3000) % 2 == 0, np.zeros(3000, dtype=np.intp))).mean() <= 0.9
+    assert 0.2 <= (values >= pick_cut(values, np.arange(3000) % 2 == 0, np.zeros(3000, dtype=np.intp))).mean() <= 0.8
 
 
 @pytest.fixture(scope="module")
@@ -60,16 +60,13 @@ def test_associations_equal_those_of_statsmodels(rows):
 
     everywhere = [np.flatnonzero(is_in) for is_in in rows.is_eligible.T]
 
-    found = associations(rows, everywhere, rows.values)
+    found = associations(rows, everywhere, rows.features)
 
     wanted = []
     for feature, kind in enumerate(rows.kinds):
         at = everywhere[kind]
         tables = [
-            [
-                [((rows.values[own, feature] == did) & (rows.outcome[own] == out)).sum() for out in (True, False)]
-                for did in (1, 0)
-            ]
+            [[((rows.features[own, feature] == did) & (rows.outcome[own] == out)).sum() for out in (True, False)] for did in (1, 0)]
             for own in (at[rows.stratum[at] == stratum] for stratum in np.unique(rows.stratum[at]))
         ]
         wanted.append(StratifiedTable(np.array(tables, dtype=float).transpose(1, 2, 0)).test_null_odds(correction=False).pvalue)
@@ -84,18 +81,18 @@ def test_associations_equal_those_of_statsmodels(rows):
 
 
 def test_unknown_values_are_left_out_and_the_accounts_against_the_grain_are_named(rows):
-    above = rows.values.copy()
+    above = rows.features.copy()
     above[:100, 0] = np.nan
 
     found = associations(rows, [np.arange(600), np.flatnonzero(rows.is_eligible[:, 1])], above)
 
     assert found.accounts_with[0] + found.accounts_without[0] == 500
-    did, stayed = rows.values[100:, 0] > 0, rows.outcome[100:]
+    did, stayed = rows.features[100:, 0] > 0, rows.outcome[100:]
     assert (found.against[0] - 100).tolist() == np.flatnonzero(did != stayed).tolist()
 
 
 def test_a_feature_that_is_never_above_its_cut_compares_nothing(rows):
-    above = np.zeros_like(rows.values)
+    above = np.zeros_like(rows.features)
 
     found = associations(rows, [np.arange(600), np.arange(600)], above)
 

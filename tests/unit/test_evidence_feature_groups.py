@@ -12,8 +12,7 @@ def every(values):
 
 
 def test_groups_by_hand():
-    # ranks of 5 rows: the second rises with the first (ρ = 1), the third falls with them (ρ = −1), and of the fourth
-    # Σd² = 4 + 1 + 1 + 4 + 16 - … is far: ρ with the first is 1 − 6 · 20 / (5 · 24) = 0
+    # the second rises with the first (correlation of ranks 1), the third falls with it (−1); the fifth is constant
     first = np.array([1, 2, 3, 4, 5.0])
     values = np.column_stack([first, np.exp(first), -first, [3.0, 4, 1, 5, 2], np.full(5, 7.0)])
     ranks = np.array([3, 4, 1, 5, 2])

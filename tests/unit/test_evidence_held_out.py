@@ -44,13 +44,13 @@ def test_nothing_of_a_fold_is_learnt_from_rows_that_it_does_not_fit(planted):
     fold = split.folds[1]
     other = np.setdiff1d(np.arange(rows.accounts.size), fold.fitted)
     assert other.size > 1000
-    values, outcome = rows.values.copy(), rows.outcome.copy()
+    values, outcome = rows.features.copy(), rows.outcome.copy()
     # outside: all features are one, far away and the outcome is turned round
     values[other] = 1e6 - values[other, :1]
     outcome[other] = ~outcome[other]
 
     honest = fit_fold(rows, fold.fitted, config, config.decoys, 1)
-    again = fit_fold(replace(rows, values=values, outcome=outcome), fold.fitted, config, config.decoys, 1)
+    again = fit_fold(replace(rows, features=values, outcome=outcome), fold.fitted, config, config.decoys, 1)
 
     for name in ("fill", "groups", "cuts", "strength"):
         assert (getattr(honest, name) == getattr(again, name)).all(), name
@@ -86,10 +86,12 @@ def test_near_copies_of_a_driver_share_the_importance_that_none_has_alone():
     # alone each looks far less important than it is: what one loses the others hold
     fold = split.folds[0]
     fit = fit_fold(rows, fold.fitted, config, config.decoys, 0)
-    values, outcome = fit.filled(rows.values[fold.held_out]), rows.outcome[fold.held_out]
+    values, outcome = fit.filled(rows.features[fold.held_out]), rows.outcome[fold.held_out]
     lender = permutations_within(rows.stratum[fold.held_out], 3, [0])
     alone = held_out_scores(fit.forest, values, np.arange(12), lender)
-    drops = [roc_auc(alone.plain, outcome) - np.mean([roc_auc(one, outcome) for one in alone.permuted[place]]) for place in range(4)]
+    drops = [
+        roc_auc(alone.plain, outcome) - np.mean([roc_auc(one, outcome) for one in alone.permuted[place]]) for place in range(4)
+    ]
     assert max(drops) < 0.5 * shared.mean[0]
 
 
@@ -109,7 +111,7 @@ def test_what_only_premium_has_is_judged_among_premium():
     premium = np.unique(rows.accounts[held_out][rows.is_eligible[held_out, 1]]).size
     assert own.accounts_with[3] + own.accounts_without[3] == premium
     # over all accounts, plan forgotten, it would look like a reason to stay
-    uses = rows.values[held_out, 3] > 0
+    uses = rows.features[held_out, 3] > 0
     assert rows.outcome[held_out][uses].mean() - rows.outcome[held_out][~uses].mean() > 0.1
 
 
@@ -145,7 +147,7 @@ def test_an_account_on_both_sides_would_be_recognised_and_is_not():
     # rows in folds, not accounts
     mixed = np.random.default_rng(0).random(len(frame)) < 0.5
     fit = fit_fold(rows, np.flatnonzero(mixed), config, config.decoys, 0)
-    seen = held_out_scores(fit.forest, fit.filled(rows.values[~mixed]), fit.groups, np.tile(np.arange((~mixed).sum()), (1, 1)))
+    seen = held_out_scores(fit.forest, fit.filled(rows.features[~mixed]), fit.groups, np.tile(np.arange((~mixed).sum()), (1, 1)))
     assert roc_auc(seen.plain, rows.outcome[~mixed]) > 0.9
 
 
@@ -158,7 +160,7 @@ def test_importances_of_the_first_order_have_the_interval_of_whole_resamples(pla
     for number, fold in enumerate(split.folds):
         fit = fit_fold(rows, fold.fitted, config, config.decoys, number)
         lender = permutations_within(rows.stratum[fold.held_out], config.repeats, [config.seed, number])
-        scored.append(held_out_scores(fit.forest, fit.filled(rows.values[fold.held_out]), fit.groups, lender))
+        scored.append(held_out_scores(fit.forest, fit.filled(rows.features[fold.held_out]), fit.groups, lender))
     held_out = np.concatenate([fold.held_out for fold in split.folds])
     outcome = rows.outcome[held_out]
     plain = np.concatenate([one.plain for one in scored])

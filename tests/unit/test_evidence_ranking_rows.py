@@ -35,8 +35,8 @@ def test_rows_are_sorted_known_and_know_their_plans_by_hand():
 
     assert rows.accounts.tolist() == [1, 1, 2]
     assert rows.outcome.tolist() == [True, False, True]
-    assert rows.values.tolist()[1:] == [[1, 0], [5, 1]]
-    assert np.isnan(rows.values[0, 0])
+    assert rows.features.tolist()[1:] == [[1, 0], [5, 1]]
+    assert np.isnan(rows.features[0, 0])
     # plans basic, premium, unknown × sizes 1-4, 5-19: three strata
     assert len(set(rows.stratum.tolist())) == 3
     assert rows.kinds.tolist() == [0, 1]
@@ -60,9 +60,9 @@ def test_decoys_are_whole_blocks_of_another_account():
 
     made = with_decoys(rows, 5, seed=0)
 
-    decoys = made.values[:, len(names) :]
+    decoys = made.features[:, len(names) :]
     assert decoys.shape == (300, 5)
-    assert (made.values[:, : len(names)] == rows.values).all()
+    assert (made.features[:, : len(names)] == rows.features).all()
     for decoy in decoys.T:
         blocks = np.floor(decoy / 10).reshape(60, 5)
         assert (blocks == blocks[:, :1]).all()  # of one account, in its order
@@ -81,7 +81,7 @@ def test_blocks_of_other_lengths_are_spread_evenly():
 
     made = with_decoys(rows, 5, seed=1)
 
-    lent = {tuple(decoy) for decoy in made.values[:, 2:].T}
+    lent = {tuple(decoy) for decoy in made.features[:, 2:].T}
     # rows: a, a, b, c; around a circle of three b or c lends its one row twice to a, and a lends its first
     assert lent <= {(20, 20, 30, 10), (30, 30, 10, 20), (0, 0, 0, 1), (1, 1, 0, 0), (0, 0, 0, 0)}
 
@@ -96,9 +96,9 @@ def test_a_decoy_keeps_what_hangs_together_and_nothing_of_the_outcome():
         values = np.log1p(column.reshape(2000, 4))
         return np.corrcoef(values[:, 0], values[:, 3])[0, 1]
 
-    source = between_dates(rows.values[:, 0])
-    assert all(between_dates(decoy) == pytest.approx(source, abs=0.05) for decoy in made.values[:, 2:].T)
-    with_outcome = [np.corrcoef(np.log1p(column), rows.outcome)[0, 1] for column in made.values.T]
+    source = between_dates(rows.features[:, 0])
+    assert all(between_dates(decoy) == pytest.approx(source, abs=0.05) for decoy in made.features[:, 2:].T)
+    with_outcome = [np.corrcoef(np.log1p(column), rows.outcome)[0, 1] for column in made.features.T]
     assert with_outcome[0] > 0.4
     # rows of an account are dependent: 2,000 accounts have a standard error of 0.02 or so
     assert np.abs(with_outcome[2:]).max() < 0.08
