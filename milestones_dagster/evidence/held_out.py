@@ -17,7 +17,13 @@ from numpy.typing import NDArray
 from milestones_dagster.evidence.baselines import Logistic
 from milestones_dagster.evidence.feature_association import Associations, associations, pick_cut
 from milestones_dagster.evidence.feature_groups import consensus, correlated_groups
-from milestones_dagster.evidence.permutation import ForestSize, fit_forest, held_out_scores, permutations_within
+from milestones_dagster.evidence.permutation import (
+    SCORE_DECIMALS,
+    ForestSize,
+    fit_forest,
+    held_out_scores,
+    permutations_within,
+)
 from milestones_dagster.evidence.ranking_rows import Rows, one_per_account
 from milestones_dagster.evidence.resampling import (
     AccountResamples,
@@ -202,9 +208,10 @@ def measured(rows: Rows, decoys: int, split: Split, config: "FeatureRanking") ->
 
     scored = [_Scored.of(rows, fold, fit, config, number) for (number, fold), fit in zip(numbered, fits, strict=True)]
     pooled = _Pooled.of(rows, folds, config)
-    forest, forest_resampled = pooled.quality(np.concatenate([part.forest for part in scored]))
+    forest_scores = np.concatenate([part.forest for part in scored])
+    forest, forest_resampled = pooled.quality(forest_scores)
     logistic, logistic_resampled = pooled.quality(np.concatenate([part.logistic for part in scored]))
-    dummy, _ = pooled.quality(np.concatenate([np.full(fold.held_out.size, rows.outcome[fold.fitted].mean()) for fold in folds]))
+    dummy, _ = pooled.quality(np.zeros(forest_scores.size))
 
     features = strength.size - decoys
     decoy_groups = groups[features:]
@@ -236,7 +243,12 @@ def measured(rows: Rows, decoys: int, split: Split, config: "FeatureRanking") ->
 
 @dataclass(frozen=True)
 class _Scored:
-    """One fold's held-out scores, plain and with each of the fold's groups permuted."""
+    """One fold's held-out scores, plain and with each of the fold's groups permuted.
+
+    Every score is a probability less the share retained among the fold's fitted rows. A fold whose rows stay more often
+    than usual is fitted on rows that stay less often: pooled as they are, its scores would be too low for that reason
+    alone, and what knows nothing would seem worse than chance.
+    """
 
     kinds: NDArray[np.intp]
     groups: NDArray[np.intp]
@@ -247,17 +259,29 @@ class _Scored:
     terms: _Floats
     lender: NDArray[np.intp]
     model: Logistic
+    base_rate: float
 
     @classmethod
     def of(cls, rows: Rows, fold: Fold, fit: FoldFit, config: "FeatureRanking", number: int) -> Self:
         part = rows.of(fold.held_out)
+        base_rate = float(rows.outcome[fold.fitted].mean())
         lender = permutations_within(part.stratum, config.repeats, [config.seed, number])
         forest = held_out_scores(fit.forest, fit.filled(part.features), fit.groups, lender)
         counted = np.where(np.isnan(part.features) & part.is_zero_when_missing, 0.0, part.features)
         terms = fit.logistic.terms(counted)
         log_odds = terms.sum(axis=1)
-        scores = fit.logistic.scores(log_odds)
-        return cls(rows.kinds, fit.groups, forest.plain, forest.permuted, scores, log_odds, terms, lender, fit.logistic)
+        return cls(
+            kinds=rows.kinds,
+            groups=fit.groups,
+            forest=forest.plain - base_rate,
+            forest_permuted=forest.permuted - base_rate,
+            logistic=np.round(fit.logistic.scores(log_odds), SCORE_DECIMALS) - base_rate,
+            log_odds=log_odds,
+            terms=terms,
+            lender=lender,
+            model=fit.logistic,
+            base_rate=base_rate,
+        )
 
     def permuted(self, feature: int, *, is_logistic: bool) -> _Floats:
         """Return the scores with the fold's group of a feature permuted, shape (repeats, rows)."""
@@ -265,7 +289,7 @@ class _Scored:
         if not is_logistic:
             return np.asarray(self.forest_permuted[group])
         own = self.terms[:, self.groups == group].sum(axis=1)
-        return np.round(self.model.scores(self.log_odds - own + own[self.lender]), 12)
+        return np.round(self.model.scores(self.log_odds - own + own[self.lender]), SCORE_DECIMALS) - self.base_rate
 
 
 @dataclass(frozen=True)
@@ -300,7 +324,7 @@ class _Pooled:
 
         Among the rows whose plan includes the feature, or, with `kind`, a set of plans.
         """
-        plain_scores = np.concatenate([part.logistic.round(12) if is_logistic else part.forest for part in scored])
+        plain_scores = np.concatenate([part.logistic if is_logistic else part.forest for part in scored])
         kinds = scored[0].kinds[leaders] if kind is None else np.full(leaders.size, kind)
         plain = {own: placements(plain_scores[self._of(own)], self.outcome[self._of(own)]) for own in np.unique(kinds)}
 

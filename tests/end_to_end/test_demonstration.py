@@ -170,11 +170,11 @@ def test_planted_roles_of_features_come_out(twice: Twice) -> None:
     assert len(roles["niche_premium"]) == 5
     for feature in roles["niche_premium"]:
         verdict, is_borderline = verdicts[feature]
-        # so few use them that one account more or less may carry one over the bound; then the table says so
-        assert verdict == "niche" or (verdict == "weak" and is_borderline), feature
-    ranked = {feature for feature, (verdict, _) in verdicts.items() if verdict == "ranked"}
-    assert ranked & set(roles["driver"])
-    assert not ranked & {*roles["ubiquitous"], *roles["niche_premium"]}
+        # so few use them that one account more or less may carry one over the bound; then the table says so, or asks to talk
+        assert verdict in {"niche", "interview"} or (verdict == "weak" and is_borderline), feature
+    found = {feature for feature, (verdict, _) in verdicts.items() if verdict == "differentiator"}
+    assert found & set(roles["driver"])
+    assert not found & {*roles["ubiquitous"], *roles["niche_premium"]}
     ((best,),) = twice.company.made(
         "SELECT feature FROM evidence.feature_importance WHERE verdict NOT IN ('ubiquitous', 'niche') ORDER BY rank LIMIT 1"
     )

@@ -163,8 +163,9 @@ def test_importances_of_the_first_order_have_the_interval_of_whole_resamples(pla
         scored.append(held_out_scores(fit.forest, fit.filled(rows.features[fold.held_out]), fit.groups, lender))
     held_out = np.concatenate([fold.held_out for fold in split.folds])
     outcome = rows.outcome[held_out]
-    plain = np.concatenate([one.plain for one in scored])
-    permuted = np.concatenate([one.permuted[0] for one in scored], axis=1)
+    base_rates = [rows.outcome[fold.fitted].mean() for fold in split.folds]
+    plain = np.concatenate([one.plain - base for one, base in zip(scored, base_rates, strict=True)])
+    permuted = np.concatenate([one.permuted[0] - base for one, base in zip(scored, base_rates, strict=True)], axis=1)
 
     drops = [roc_auc(plain, outcome) - roc_auc(one, outcome) for one in permuted]
     assert evidence.forest.auc == pytest.approx(roc_auc(plain, outcome))

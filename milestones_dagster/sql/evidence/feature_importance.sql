@@ -61,7 +61,7 @@ columns:
   logistic_gain_low: DOUBLE -- 2.5 percentile, both on the same resamples.
   logistic_gain_high: DOUBLE -- 97.5 percentile.
   is_logistic_better: BOOLEAN NOT NULL -- The interval of the gain lies above 0; then logistic_rank is the one to read.
-  dummy_auc: DOUBLE -- The same of a dummy that knows the base rate of the fitted rows alone.
+  dummy_auc: DOUBLE -- The same of a dummy that says the base rate of the fitted rows of everyone.
   dummy_average_precision: DOUBLE -- Held-out average precision of the dummy.
   base_rate: DOUBLE -- Share retained among the held-out rows.
   decoys: BIGINT NOT NULL [features] -- Features permuted across accounts that were in every fit.
