@@ -54,7 +54,8 @@ def _of_split(rows: Rows, split: Split) -> str:
     if split.boundary is None:
         return (
             f"Split by account alone: {split.shortfall}. Accounts were scored by forests that had not seen them, but "
-            "on the same dates; a drift over time would not show."
+            "on the same dates; a drift over time would not show. The fits share most of their rows, which no interval here "
+            "counts: they are narrower than they should be."
         )
     boundary = np.datetime_as_string(split.boundary, unit="D")
     return (
