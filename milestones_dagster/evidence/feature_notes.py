@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from milestones_dagster.evidence.association import wilson
-from milestones_dagster.evidence.held_out import Evidence, forest_size
+from milestones_dagster.evidence.fold_fit import forest_size
+from milestones_dagster.evidence.held_out import Evidence
 from milestones_dagster.evidence.ranking_rows import LARGEST_MATRIX, Rows
 from milestones_dagster.evidence.splits import LEAST_ACCOUNTS_BY_CLASS, Split
 

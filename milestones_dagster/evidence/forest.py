@@ -1,7 +1,7 @@
 """Defines `rank`: which catalogue features tell who stays on held-out accounts, and what that is worth.
 
 Put here what joins rows, split, evidence and verdicts into one row per feature. Keep out each of them (`ranking_rows`,
-`splits`, `held_out`, `feature_verdicts`). A rank says that a feature goes with retention, given the other features,
+`splits`, `fold_fit`, `held_out`, `feature_verdicts`). A rank says that a feature goes with retention, given the other features,
 among accounts alike in plan and size; it is no effect.
 """
 
@@ -110,10 +110,11 @@ def ranking(
     Breiman's (2001) permutation importance, on accounts and dates that the forest has not seen: accounts in folds by a
     seeded hash, each fold's forest fitted on the other folds' rows whose outcome was known at T, the fold's rows from
     T on scored, the scores of all folds, each less the share retained among its fit's rows, pooled. Correlated features
-    are one group (Spearman, Ward) and are permuted together, within strata of plan × size. `importance` is the mean drop of the pooled ROC AUC, among the rows whose
-    plan includes the feature, when the group that its `feature_group` (the group's strongest member) belongs to in each
-    fold is permuted; it is the same for all members. `importance_sd` is its spread over repeated permutations: noise
-    of the method. What is learnt from rows (groups, scaling, cuts, what a missing value becomes) is learnt in the fold.
+    are one group (Spearman, Ward) and are permuted together, within strata of plan × size. `importance` is the mean
+    drop of the pooled ROC AUC, among the rows whose plan includes the feature, when the group that its `feature_group`
+    (the group's strongest member) belongs to in each fold is permuted; it is the same for all members.
+    `importance_sd` is its spread over repeated permutations: noise of the method. What is learnt from rows (groups,
+    scaling, cuts, what a missing value becomes) is learnt in the fold.
 
     `association` is the feature's own: retention of accounts at or above a cut less that of the others, Mantel–Haenszel
     over plan × size, on one held-out row per account, the cut chosen on the fitted rows.

@@ -9,8 +9,8 @@ import pytest
 from ranking_world import ADOPTION, adoption, framework, impostor, matrix
 
 from milestones_dagster.evidence import feature_notes, ranking_rows
+from milestones_dagster.evidence.fold_fit import forest_size
 from milestones_dagster.evidence.forest import COLUMNS, rank, ranking
-from milestones_dagster.evidence.held_out import forest_size
 
 
 @pytest.fixture(scope="module")

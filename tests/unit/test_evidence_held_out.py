@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from ranking_world import framework, impostor, matrix
 
-from milestones_dagster.evidence.held_out import fit_fold, measured
+from milestones_dagster.evidence.fold_fit import fit_fold
+from milestones_dagster.evidence.held_out import measured
 from milestones_dagster.evidence.permutation import held_out_scores, permutations_within
 from milestones_dagster.evidence.ranking_rows import known_rows, with_decoys
 from milestones_dagster.evidence.resampling import roc_auc
