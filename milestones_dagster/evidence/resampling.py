@@ -173,9 +173,10 @@ def resampled_auc_difference(difference: _Floats, outcome: NDArray[np.bool_], re
 
     def drawn_mean(is_in: NDArray[np.bool_]) -> _Floats:
         positions = resamples.positions[is_in]
-        summed = np.bincount(positions, weights=difference[is_in], minlength=accounts) @ resamples.weights
-        rows = np.bincount(positions, minlength=accounts).astype(np.float64) @ resamples.weights
-        mean: _Floats = np.divide(summed, rows, out=np.full(rows.shape, np.nan), where=rows > 0)
+        # in the precision of the draws: turning those into float64 would cost more than the products
+        summed = np.bincount(positions, weights=difference[is_in], minlength=accounts).astype(np.float32) @ resamples.weights
+        rows = np.bincount(positions, minlength=accounts).astype(np.float32) @ resamples.weights
+        mean: _Floats = np.divide(summed, rows, out=np.full(rows.shape, np.nan), where=rows > 0, dtype=np.float64)
         return mean
 
     return drawn_mean(outcome) + drawn_mean(~outcome) - whole
