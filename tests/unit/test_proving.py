@@ -231,7 +231,7 @@ def test_resamples_of_all_accounts_miss_a_jump_among_few():
         picks = search.picks(draws(150, 200, 0))
         low, high = np.nanquantile(picks, [0.025, 0.975])
         held_by_all += low <= world.at <= high
-    # why `stability` draws half as many
+    # why `stability` draws fewer
     assert held >= 0.93 * 80
     assert held_by_all < 0.93 * 80
 
