@@ -21,8 +21,9 @@ VERDICTS: Final = ("interview", "ubiquitous", "niche", "differentiator", "warnin
 def verdicts(table: pd.DataFrame, benchmark: "AdoptionBenchmark") -> pd.DataFrame:
     """Return `trust`, `verdict`, `reason` and `is_borderline` of each row of `table`.
 
-    The first that applies: `interview` (trust), `ubiquitous` (used by more than the bound of eligible accounts), `niche`
-    (by less than the bound of all accounts), `differentiator` (the interval of its group's importance lies above 0, that
+    The first that applies: `ubiquitous` or `niche` where the Wilson interval of the adoption lies wholly beyond the bound,
+    `interview` (trust), `ubiquitous` (used by more than the bound of eligible accounts), `niche` (by less than the bound
+    of all accounts), `differentiator` (the interval of its group's importance lies above 0, that
     importance exceeds every decoy's, and its own association with retention is positive with q ≤ .05), `warning_sign`
     (the same, negative), `weak`. A row is borderline when the Wilson interval of either share holds its bound.
     Attributes have no adoption, hence neither screen.
@@ -44,12 +45,13 @@ def verdicts(table: pd.DataFrame, benchmark: "AdoptionBenchmark") -> pd.DataFram
 
 def _verdict(row: dict[str, float], benchmark: "AdoptionBenchmark") -> tuple[str, str, str]:
     trusted = trust(row["detectable_difference"], row["retained_share"])
+    # how many use it can be sure where what it goes with cannot
+    if sure := _prevalence(row, row["adoption_eligible_low"], row["adoption_all_high"], benchmark):
+        return trusted, *sure
     if trusted == "interview":
         return trusted, "interview", _why_interview(row)
-    if row["adoption_eligible"] > benchmark.ubiquitous:
-        return trusted, "ubiquitous", f"{row['adoption_eligible']:.1%} of eligible accounts use it: nearly all do"
-    if row["adoption_all"] < benchmark.niche:
-        return trusted, "niche", f"{row['adoption_all']:.1%} of all accounts use it: nearly nobody does"
+    if likely := _prevalence(row, row["adoption_eligible"], row["adoption_all"], benchmark):
+        return trusted, *likely
     if not row["importance_low"] > 0:
         return trusted, "weak", "permuting its group costs the forest nothing that is above the noise"
     if not row["importance"] > row["largest_decoy"]:
@@ -60,6 +62,15 @@ def _verdict(row: dict[str, float], benchmark: "AdoptionBenchmark") -> tuple[str
     if row["association_direction"] > 0:
         return trusted, "differentiator", f"accounts with it stay more often, {alike}, and the forest needs it"
     return trusted, "warning_sign", f"accounts with it stay less often, {alike}, and the forest needs it"
+
+
+def _prevalence(row: dict[str, float], eligible: float, everybody: float, benchmark: "AdoptionBenchmark") -> tuple[str, str] | None:
+    """Return the verdict on how common a feature is, and why; None where it lies within the bounds or has no adoption."""
+    if eligible > benchmark.ubiquitous:
+        return "ubiquitous", f"{row['adoption_eligible']:.1%} of eligible accounts use it: nearly all do"
+    if everybody < benchmark.niche:
+        return "niche", f"{row['adoption_all']:.1%} of all accounts use it: nearly nobody does"
+    return None
 
 
 def _why_interview(row: dict[str, float]) -> str:

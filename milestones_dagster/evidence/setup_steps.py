@@ -90,7 +90,8 @@ def measure(frame: pd.DataFrame, framework: "Framework", also: Mapping[str, pd.D
 
     The conditional effect is the average marginal effect of a logistic regression of activation on the step, the other
     steps done before the landmark, log(1 + events of the first 3 days except the step's own), plan and size. Where it
-    cannot be told, it is missing, and the verdict is `interview` with the reason.
+    cannot be told, it is missing, and the verdict is `interview` with the reason, unless the interval of the adoption lies
+    beyond a bound: then it is `routine` or `niche`.
 
     Args:
         frame: one row per account whose window has elapsed, landmark (7, 14, 30) and step: account_key, account_id,
@@ -221,15 +222,17 @@ def _step(rows: Landmark, number: int, effect: MarginalEffect, q: float, evidenc
 
 def _verdict(table: StepTable, trust: tuple[str, float], effect: MarginalEffect, q: float, evidence: "Evidence") -> tuple[str, str]:
     """Return the first verdict that applies, and why."""
-    adoption = _share(table.adopters, table.accounts)
+    adoption = association.wilson(table.adopters, table.accounts)
+    # how many do it can be sure where what it goes with cannot
+    share = float(adoption.estimate)
+    if sure := _prevalence(float(adoption.lower), float(adoption.upper), share, evidence):
+        return sure
     if trust[0] == "interview":
         return "interview", _why_interview(table, trust[1])
     if effect.reason:
         return "interview", f"no effect can be told: {effect.reason}; ask the accounts"
-    if adoption > evidence.routine_step:
-        return "routine", f"{adoption:.1%} did it, more than {evidence.routine_step:.0%}: nearly all do"
-    if adoption < evidence.niche_step:
-        return "niche", f"{adoption:.1%} did it, fewer than {evidence.niche_step:.0%}: nearly nobody does"
+    if likely := _prevalence(share, share, share, evidence):
+        return likely
     if q <= LEVEL and effect.lower >= evidence.minimum_effect:
         return "keep", f"the lower bound, {_points(effect.lower)}, is at least {_points(evidence.minimum_effect)}, q = {q:.2g}"
     if q <= LEVEL and effect.upper < 0:
@@ -237,6 +240,15 @@ def _verdict(table: StepTable, trust: tuple[str, float], effect: MarginalEffect,
     if q <= LEVEL:
         return "unproven", f"the lower bound, {_points(effect.lower)}, is below {_points(evidence.minimum_effect)}, q = {q:.2g}"
     return "unproven", f"it may be chance, q = {q:.2g}"
+
+
+def _prevalence(at_least: float, at_most: float, share: float, evidence: "Evidence") -> tuple[str, str] | None:
+    """Return the verdict on how common a step is, and why; None where it lies within the bounds."""
+    if at_least > evidence.routine_step:
+        return "routine", f"{share:.1%} did it, more than {evidence.routine_step:.0%}: nearly all do"
+    if at_most < evidence.niche_step:
+        return "niche", f"{share:.1%} did it, fewer than {evidence.niche_step:.0%}: nearly nobody does"
+    return None
 
 
 def _why_interview(table: StepTable, detectable: float) -> str:

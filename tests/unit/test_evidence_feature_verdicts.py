@@ -70,9 +70,20 @@ def test_the_rest_by_hand(changed, verdict, reason):
     assert reason in found["reason"]
 
 
-def test_interview_comes_before_the_benchmark():
-    found = judged((0.9, 0.85, 0.94), (0.9, 0.85, 0.94), detectable_difference=0.3)
-    assert (found["trust"], found["verdict"]) == ("interview", "interview")
+@pytest.mark.parametrize(
+    ("adoption", "verdict"),
+    [
+        # how common it is is sure where its interval lies beyond the bound, whatever can be said of its effect
+        ((0.9, 0.85, 0.94), "ubiquitous"),
+        ((0.9, 0.78, 0.96), "interview"),
+        ((0.02, 0.01, 0.04), "niche"),
+        ((0.02, 0.01, 0.07), "interview"),
+        ((0.5, 0.4, 0.6), "interview"),
+    ],
+)
+def test_a_sure_adoption_comes_before_interview_and_an_unsure_one_after_it(adoption, verdict):
+    found = judged(adoption, adoption, detectable_difference=0.3)
+    assert (found["trust"], found["verdict"]) == ("interview", verdict)
 
 
 def test_trust_is_statistical_at_five_points():

@@ -180,13 +180,16 @@ EFFECT = MarginalEffect(0.06, 0.02, 0.1, 0.001, 0.4)
         (TABLE, ("mixed", 0.06), MarginalEffect(-0.06, -0.1, 0.0, 0.05, 0.4), 0.01, "unproven"),
         (TABLE, ("interview", 0.2), EFFECT, 0.01, "interview"),
         (TABLE, ("mixed", 0.06), MarginalEffect(reason="the regression does not converge"), nan, "interview"),
-        # how common it is comes before the effect, and after what cannot be trusted
+        # how common it is comes before the effect, and where its interval is beyond the bound before trust
         (StepTable(2000, 1901, 900, 40), ("mixed", 0.14), EFFECT, 0.01, "routine"),
         (StepTable(2000, 1900, 900, 40), ("mixed", 0.14), EFFECT, 0.01, "keep"),
         (StepTable(2000, 99, 40, 900), ("mixed", 0.14), EFFECT, 0.01, "niche"),
         (StepTable(2000, 100, 40, 900), ("mixed", 0.14), EFFECT, 0.01, "keep"),
-        (StepTable(2000, 1990, 900, 4), ("interview", 0.4), EFFECT, 0.01, "interview"),
-        (StepTable(2000, 1990, 900, 0), ("mixed", 0.1), MarginalEffect(reason="the same for all"), nan, "interview"),
+        (StepTable(2000, 1990, 900, 4), ("interview", 0.4), EFFECT, 0.01, "routine"),
+        (StepTable(2000, 10, 4, 900), ("interview", 0.4), EFFECT, 0.01, "niche"),
+        (StepTable(40, 39, 18, 1), ("interview", 0.4), EFFECT, 0.01, "interview"),
+        (StepTable(40, 1, 1, 18), ("interview", 0.4), EFFECT, 0.01, "interview"),
+        (StepTable(2000, 1990, 900, 0), ("mixed", 0.1), MarginalEffect(reason="the same for all"), nan, "routine"),
     ],
 )
 def test_the_first_verdict_that_applies(table, trust, effect, q, expected):

@@ -43,7 +43,7 @@ columns:
   association_q: DOUBLE -- Benjamini-Hochberg over all features.
   detectable_difference: DOUBLE NOT NULL -- Difference that four of five such samples would show at p = .05; infinite when a side is empty.
   trust: VARCHAR NOT NULL -- `statistical`, `mixed` or `interview`, from the detectable difference.
-  verdict: VARCHAR NOT NULL -- First that applies of `interview`, `ubiquitous`, `niche`, `differentiator`, `warning_sign` and `weak`.
+  verdict: VARCHAR NOT NULL -- First that applies of `ubiquitous` or `niche` (interval of the adoption beyond its bound), `interview`, `ubiquitous`, `niche`, `differentiator`, `warning_sign` and `weak`.
   reason: VARCHAR NOT NULL -- Why the verdict is what it is.
   is_borderline: BOOLEAN NOT NULL -- The adoption's interval holds the benchmark's bound.
   talk_to: VARCHAR -- Where the verdict is `interview`, accounts that had it and left, or had it not and stayed; at most 20, largest MRR first.

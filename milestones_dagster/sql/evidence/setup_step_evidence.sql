@@ -12,7 +12,7 @@ columns:
   step: VARCHAR NOT NULL -- Name of the setup step.
   title: VARCHAR NOT NULL -- The step in the company's words.
   position: INTEGER NOT NULL -- Order of the step in the config, from 1.
-  verdict: VARCHAR NOT NULL -- First that applies of `interview`, `routine`, `niche`, `keep`, `against`, `unproven`.
+  verdict: VARCHAR NOT NULL -- First that applies of `routine` or `niche` (interval of the adoption beyond its bound), `interview`, `routine`, `niche`, `keep`, `against`, `unproven`.
   reason: VARCHAR NOT NULL -- Why the verdict is what it is.
   trust: VARCHAR NOT NULL -- `statistical`, `mixed` or `interview`, from the detectable difference.
   detectable_difference: DOUBLE NOT NULL -- Difference that four of five such samples would show at p = .05; infinite when a group is empty.
