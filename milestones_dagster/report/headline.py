@@ -146,16 +146,20 @@ def read_headline(warehouse_path: Path) -> Headline:
 
 def _in_force(connection: duckdb.DuckDBPyConnection, milestone: str) -> InForce:
     """The threshold of a milestone; what retention derives is read from the evidence, also where a number is in force."""
-    value, origin, adopted = connection.execute(
-        "SELECT value, origin, adopted FROM milestones.thresholds_in_force WHERE milestone = ?", [milestone]
+    value, origin, adopted, refused = connection.execute(
+        "SELECT value, origin, adopted, reason FROM milestones.thresholds_in_force WHERE milestone = ?", [milestone]
     ).fetchall()[0]
     table = f"{milestone}_threshold"
     if not _is_current(connection, table):
         return InForce(milestone, value, origin, adopted, is_measured=False)
     measured = connection.table(f"evidence.{table}")
-    told = measured.select("derived", "moved_accounts", "moved_share", "moved_towards", "trust", "reason").fetchall()[0]
-    is_measured = True
-    return InForce(milestone, value, origin, adopted, is_measured, *told)
+    derived, *moved, why = measured.select(
+        "derived", "moved_accounts", "moved_share", "moved_towards", "trust", "reason"
+    ).fetchall()[0]
+    if refused is not None:
+        # what auto did not take, such as the value of evidence that is not calibrated, is not shown as derived
+        derived, why = None, refused
+    return InForce(milestone, value, origin, adopted, True, derived, *moved, why)  # noqa: FBT003 - its place among the rest
 
 
 def _is_current(connection: duckdb.DuckDBPyConnection, table: str) -> bool:

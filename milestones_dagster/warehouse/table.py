@@ -78,7 +78,7 @@ class Table:
     `by` is `day` for a table that is replaced by UTC days and else None; `then` names a function `evidence.<module>.<name>`
     that turns the SELECT's frame (and the tables of `also`) into the table; `keeps` says that the SELECT reads the table's
     own published rows; `pivot` says that the SELECT's (feature, value) pairs become one column per configured feature;
-    `where_auto` names, by milestone, a table that is read only where the config says `threshold: auto` for it; `unread` are those
+    `where_auto` names, by milestone, the tables that are read only where the config says `threshold: auto` for it; `unread` are those
     of them that this company's config does not ask for: no dependencies, and empty to the SELECT;
     `first_line` is the line of the file on which the SELECT begins.
     """
@@ -97,7 +97,7 @@ class Table:
     also: tuple[str, ...] = ()
     pivot: bool = False
     order: tuple[str, ...] = ()
-    where_auto: Mapping[str, str] = field(default_factory=dict)
+    where_auto: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unread: tuple[str, ...] = ()
     follows: tuple[str, ...] = ()
     relations: tuple[Relation, ...] = field(default=())
@@ -255,7 +255,7 @@ def _read(path: Path) -> Table:
         also=tuple(header.get("also", ())),
         pivot=bool(header.get("pivot", False)),
         order=tuple(header.get("order", header["key"])),
-        where_auto=header.get("where_auto", {}),
+        where_auto={milestone: tuple(names) for milestone, names in header.get("where_auto", {}).items()},
         first_line=1 + text[: len(text) - len(match["body"].lstrip())].count("\n"),
     )
 
@@ -294,10 +294,11 @@ def _with_relations(
         if name not in tables:
             raise TableError(f"{table.path}: `also: {name}` is no table of ours; {_closest(name, tables)}")
     read = {relation.name for relation in found if relation.kind == "table"}
-    for name in table.where_auto.values():
+    for name in (name for names in table.where_auto.values() for name in names):
         if name not in read:
             raise TableError(f"{table.path}: `where_auto: {name}` is not read by the SELECT; {_closest(name, read)}")
-    unread = tuple(name for milestone, name in table.where_auto.items() if auto is not None and milestone not in auto)
+    unasked = [names for milestone, names in table.where_auto.items() if auto is not None and milestone not in auto]
+    unread = tuple(name for names in unasked for name in names)
     return replace(table, relations=tuple(dict.fromkeys(found)), unread=unread)
 
 

@@ -105,6 +105,7 @@ def state(account: str, started_at: str) -> dict[str, str]:
     return {"account_key": key(account), "subscription_id": f"sub-{account}", "started_at": started_at, "recorded_at": started_at}
 
 
+FOUND = "UPDATE {t} SET accounts = 9, permuted_accounts = 9, permutations = 200, found = 17, found_low = 0.054, verdict = 'not calibrated'"
 MAY_OF_ALL = {"month": "2025-05-01", "segment_kind": "all", "segment": "all"}
 CURVE = (
     "INSERT INTO {t} (value, is_candidate, is_pick, retention, retention_low, retention_high) "
@@ -436,6 +437,13 @@ BY_HAND: dict[tuple[str, str], Case] = {
     ("setup_step_evidence", "estimates_inside_intervals"): Case(
         "UPDATE {t} SET adoption_low = 0.6 WHERE step = 'install'", 1, 3, [{"step": "install"}], 3
     ),
+    # nothing can be permuted in a clean world of two accounts: a verdict by hand
+    ("setup_step_placebo", "verdict_follows_from_the_bound"): Case(
+        f"{FOUND}; UPDATE {{t}} SET verdict = 'calibrated'", 1, 1, [{"evidence": "setup_steps"}], 1, clean=FOUND
+    ),
+    ("evidence_placebo", "every_kind_once"): Case(
+        "DELETE FROM {t} WHERE evidence = 'usage'", 1, 2, [{"evidence": "usage"}], 3
+    ),
     # four months of all accounts, of plan basic and of size 1-4, and each of all months; the outcome of February alone is known
     ("revenue_retention", "shares_inside_intervals"): Case(
         f"UPDATE {{t}} SET retained_share = 0.1 {IN_ALL_MONTHS}", 1, 15, [ALL_MONTHS], 15
@@ -491,6 +499,9 @@ BY_HAND: dict[tuple[str, str], Case] = {
     ),
 }  # fmt: skip
 for _milestone in ("activation", "usage"):
+    BY_HAND[f"{_milestone}_placebo", "verdict_follows_from_the_bound"] = Case(
+        f"{FOUND}; UPDATE {{t}} SET verdict = 'calibrated'", 1, 1, [{"evidence": _milestone}], 1, clean=FOUND
+    )
     # a signal that the later half does not confirm: its p is unknown
     BY_HAND[f"{_milestone}_threshold", "derived_only_with_signal"] = Case(
         f"{SIGNAL}; UPDATE {{t}} SET p = NULL", 1, 1, [{"milestone": _milestone}], 1, clean=SIGNAL
