@@ -198,7 +198,9 @@ def _may_keep(rows: Landmark, evidence: "Evidence") -> _Booleans:
     if not accounts:
         return np.zeros(len(rows.steps), dtype=np.bool_)
     share = float(rows.reached.mean())
-    is_trusted = [trust(float(least), share) != "interview" for least in detectable_difference(adopters, accounts - adopters, share)]
+    is_trusted = [
+        trust(float(least), share) != "interview" for least in detectable_difference(adopters, accounts - adopters, share)
+    ]
     adoption = adopters / accounts
     return np.asarray(is_trusted & (adoption >= evidence.niche_step) & (adoption <= evidence.routine_step))
 

@@ -78,8 +78,8 @@ class Table:
     `by` is `day` for a table that is replaced by UTC days and else None; `then` names a function `evidence.<module>.<name>`
     that turns the SELECT's frame (and the tables of `also`) into the table; `keeps` says that the SELECT reads the table's
     own published rows; `pivot` says that the SELECT's (feature, value) pairs become one column per configured feature;
-    `where_auto` names, by milestone, the tables that are read only where the config says `threshold: auto` for it; `unread` are those
-    of them that this company's config does not ask for: no dependencies, and empty to the SELECT;
+    `where_auto` names, by milestone, the tables that are read only where the config says `threshold: auto` for it; `unread` are
+    those of them that this company's config does not ask for: no dependencies, and empty to the SELECT;
     `first_line` is the line of the file on which the SELECT begins.
     """
 

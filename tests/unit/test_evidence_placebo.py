@@ -7,7 +7,6 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import binomtest
 
 from milestones_dagster.config.framework import Evidence
 from milestones_dagster.config.thresholds import ThresholdSearch
@@ -104,6 +103,8 @@ def test_signals_are_those_of_the_rule_itself_on_each_outcome():
 
 
 def test_a_planted_jump_is_not_found_where_outcomes_are_permuted():
+    from scipy.stats import binomtest
+
     row = placebo.threshold(company(5, 2000), "activation", framework()).iloc[0]
     assert (row["evidence"], row["accounts"], row["permuted_accounts"], row["permutations"]) == ("activation", 2000, 2000, 200)
     assert row["verdict"] == "calibrated"

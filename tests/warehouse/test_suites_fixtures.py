@@ -106,6 +106,7 @@ def state(account: str, started_at: str) -> dict[str, str]:
 
 
 FOUND = "UPDATE {t} SET accounts = 9, permuted_accounts = 9, permutations = 200, found = 17, found_low = 0.054, verdict = 'not calibrated'"
+GAP = "pick = 3, difference = 0.1, trust = 'mixed'"
 MAY_OF_ALL = {"month": "2025-05-01", "segment_kind": "all", "segment": "all"}
 CURVE = (
     "INSERT INTO {t} (value, is_candidate, is_pick, retention, retention_low, retention_high) "
@@ -113,8 +114,8 @@ CURVE = (
 )
 SIGNAL = "UPDATE {t} SET is_signal = TRUE, reason = NULL, derived = 5, candidates = 3, trust = 'mixed', difference = 0.1, p = 0.05"
 WINDOWS = (
-    "INSERT INTO {t} (position, days, is_best, p_best, gain_low, moved_share, wins) "
-    "VALUES (1, 7, TRUE, 0.05, 0.1, 0.05, TRUE), (2, NULL, FALSE, 0.05, NULL, NULL, FALSE)"
+    "INSERT INTO {t} (position, kind, days, event, is_best, p_best, gain_low, moved_share, wins) "
+    "VALUES (1, 'pair', NULL, 'chat', TRUE, 0.05, 0.1, 0.05, TRUE), (2, 'days', NULL, NULL, FALSE, 0.05, NULL, NULL, FALSE)"
 )
 CHAIN = "behaviour = 'activation' AND outcome = 'retention'"
 # three months of one account in which it met the area's threshold, and so keeps meeting it in the third
@@ -339,6 +340,22 @@ BY_HAND: dict[tuple[str, str], Case] = {
     # no outcome is known yet: a curve and a search by hand, two candidates above the least value, two windows
     ("activation_window_search", "only_the_best_wins"): Case(
         f"{WINDOWS}; UPDATE {{t}} SET gain_low = NULL", 1, 2, [{"position": "1"}], 2, clean=WINDOWS
+    ),
+    ("activation_window_search", "kinds_known"): Case(
+        f"{WINDOWS}; UPDATE {{t}} SET days = 7 WHERE position = 1", 1, 2, [{"position": "1"}], 2, clean=WINDOWS
+    ),
+    # of each milestone the main row, twice the horizon, gaps of 0 d and of 30 d, and for activation two other landmarks; the landmark
+    # of activation is not known yet, and of two accounts nothing can be told
+    ("threshold_robustness", "one_main_each"): Case(
+        "DELETE FROM {t} WHERE variant = 'main' AND milestone = 'usage'", 1, 9, [{"milestone": "usage"}], 10
+    ),
+    ("threshold_robustness", "holds_is_shown"): Case(
+        f"UPDATE {{t}} SET holds = TRUE, {GAP} WHERE milestone = 'usage' AND position = 1",
+        1,
+        10,
+        [{"milestone": "usage", "position": "1"}],
+        10,
+        clean=f"UPDATE {{t}} SET holds = TRUE, reason = NULL, {GAP} WHERE milestone = 'usage' AND position = 1",
     ),
     # twelve links: three steps, setup, and eight after it; no cohort can be trusted alone
     ("milestone_chain", "links_pooled"): Case(
