@@ -36,7 +36,7 @@ MOST_FOUND: Final = 0.05
 """Share of permutations in which a calibrated rule may find something."""
 
 MOST_STEP_ACCOUNTS: Final = 10_000
-"""Accounts. Above it the placebo of setup steps reads so many, taken by hash: a fit takes a twentieth of a second there, and some hundred are made."""
+"""Accounts. Above it the placebo of setup steps reads so many, taken by hash: some hundred fits are made, each slow there."""
 
 _LIKELY_Q: Final = 2 * LEVEL
 """q by the linear approximation above which no permutation is fitted: twice what `keep` asks for."""

@@ -74,10 +74,11 @@ def _variants(
     if len(plans) > 1:
         for plan in plans:
             yield f"without plan {plan}", compared.loc[compared["plan"] != plan]
-    years = pd.to_datetime(compared["cohort_month"]).dt.year
-    if years.nunique() > 1:
-        for year in sorted(years.unique()):
-            yield f"cohorts of {year}", compared.loc[years == year]
+    cohort_years = pd.to_datetime(compared["cohort_month"]).dt.year
+    years = sorted(cohort_years.unique())
+    if len(years) > 1:
+        for year in years:
+            yield f"cohorts of {year}", compared.loc[cohort_years == year]
 
 
 def _outcome_variants(milestone: str, framework: "Framework") -> Iterator[str]:

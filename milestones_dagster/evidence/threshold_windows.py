@@ -1,7 +1,7 @@
 """Defines whether a count in the first days, or a count with another event, says more than the plain count: `search`.
 
-Put here the search over count × days and pairs of events, all at the same landmark, and the p of the best of its many cells. Keep out the
-threshold of the plain count (`thresholds.py`).
+Put here the search over count × days and pairs of events, all at the same landmark, and the p of the best of its many
+cells. Keep out the threshold of the plain count (`thresholds.py`).
 """
 
 from collections.abc import Mapping

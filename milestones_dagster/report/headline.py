@@ -3,7 +3,7 @@
 Put here which numbers are told and from which table they come. Keep out how they are printed (`cli.py`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -153,13 +153,11 @@ def _in_force(connection: duckdb.DuckDBPyConnection, milestone: str) -> InForce:
     if not _is_current(connection, table):
         return InForce(milestone, value, origin, adopted, is_measured=False)
     measured = connection.table(f"evidence.{table}")
-    derived, *moved, why = measured.select(
-        "derived", "moved_accounts", "moved_share", "moved_towards", "trust", "reason"
-    ).fetchall()[0]
-    if refused is not None:
-        # what auto did not take, such as the value of evidence that is not calibrated, is not shown as derived
-        derived, why = None, refused
-    return InForce(milestone, value, origin, adopted, True, derived, *moved, why)  # noqa: FBT003 - its place among the rest
+    told = measured.select("derived", "moved_accounts", "moved_share", "moved_towards", "trust", "reason").fetchall()[0]
+    is_measured = True
+    found = InForce(milestone, value, origin, adopted, is_measured, *told)
+    # what auto did not take, such as the value of evidence that is not calibrated, is not shown as derived
+    return found if refused is None else replace(found, derived=None, why=refused)
 
 
 def _is_current(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
@@ -178,11 +176,14 @@ def _auc(connection: duckdb.DuckDBPyConnection) -> tuple[float, float, float] | 
 
 
 def _features(connection: duckdb.DuckDBPyConnection) -> tuple[RankedFeature, ...]:
+    """Return the first of each of the most important groups: its members share one importance."""
     if not _is_current(connection, _RANKING):
         return ()
     rows = connection.execute(
         """SELECT title, importance, importance_low, importance_high, verdict FROM evidence.feature_importance
-           WHERE verdict NOT IN ('ubiquitous', 'niche') AND rank IS NOT NULL ORDER BY rank LIMIT 5""",
+           WHERE verdict NOT IN ('ubiquitous', 'niche') AND rank IS NOT NULL
+           QUALIFY row_number() OVER (PARTITION BY feature_group ORDER BY rank) = 1
+           ORDER BY rank LIMIT 5""",
     ).fetchall()
     return tuple(RankedFeature(*row) for row in rows)
 
