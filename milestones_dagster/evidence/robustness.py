@@ -51,7 +51,7 @@ def measure(frame: pd.DataFrame, framework: "Framework", also: Mapping[str, pd.D
     for milestone in MILESTONES:
         landmarks = also[f"{milestone}_landmarks"]
         found = also[f"{milestone}_threshold"].iloc[0]
-        main = Main(*(float(found[name]) for name in ("pick_low", "pick_high", "difference")), trust=str(found["trust"]))
+        main = Main(float(found["pick_low"]), float(found["pick_high"]), float(found["difference"]), str(found["trust"]))
         of_milestone = frame.loc[frame["milestone"] == milestone].assign(standing="row")
         parts = [(MAIN, landmarks), *_variants(of_milestone, landmarks, milestone, framework)]
         made = [_row(part, variant, main, framework.threshold_search) for variant, part in parts]
