@@ -215,9 +215,10 @@ def configured(config: Path, **milestones: dict[str, Any]) -> None:
 
 
 def needed(found: Made) -> list[str]:
-    return [name for name in found.session.declared.tables if name in {*CORE, "activation_landmarks", "usage_landmarks"}]
+    return [name for name in found.session.declared.tables if name in {*CORE, *READ}]
 
 
+READ = ("activation_landmarks", "usage_landmarks", "activation_placebo", "usage_placebo")
 CORE = ("activation_threshold", "usage_threshold", "thresholds_in_force", "activation_cohort", "usage_ratio", "milestone_summary")
 
 
