@@ -5,7 +5,7 @@ other accounts (`thresholds.py`) and how sure it is (`threshold_resamples.py`).
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -71,7 +71,11 @@ class Rows:
 
     def with_value(self, value: _Floats) -> "Rows":
         """Return the same accounts with another behaviour."""
-        return Rows(self.accounts, value, self.retained, self.strata, self.cohort_months)
+        return replace(self, value=value)
+
+    def with_outcome(self, retained: NDArray[np.bool_]) -> "Rows":
+        """Return the same accounts with another outcome."""
+        return replace(self, retained=retained)
 
     @property
     def size(self) -> int:
@@ -171,12 +175,18 @@ class Search:
             cell = np.cumsum(is_start)[self._codes] * (2 * self._strata) + self._cell
             found = np.bincount(cell, weights=weights, minlength=counts[number].size)
             counts[number] = found.reshape(counts[number].shape)
-        below = np.cumsum(counts, axis=1)[:, :-1]
-        above = counts.sum(axis=1, keepdims=True) - below
-        tables = Strata(above[..., 1], above[..., 0], below[..., 1], below[..., 0])
-        test = cmh(tables)
-        chi2 = np.where(np.isfinite(values), test.statistic, np.nan)
-        return Searched(values, tables, chi2, test.direction, picked(values, chi2, test.direction))
+        return _tested(values, counts)
+
+    def relabelled(self, outcomes: NDArray[np.bool_]) -> Searched:
+        """Return the search of the same accounts with each of several outcomes, shape (outcomes, rows); the candidates stay."""
+        positions = self._positions(np.ones(self.rows.size))
+        values = np.tile(self._distinct[positions], (len(outcomes), 1))
+        is_start = np.zeros(self._distinct.size, dtype=np.intp)
+        is_start[positions] = 1
+        cell = np.cumsum(is_start)[self._codes] * (2 * self._strata) + 2 * self.rows.strata
+        shape = (positions.size + 1, self._strata, 2)
+        counts = [np.bincount(cell + outcome, minlength=int(np.prod(shape))).reshape(shape) for outcome in outcomes]
+        return _tested(values, np.stack(counts).astype(np.float64))
 
     def _positions(self, weights: _Floats) -> NDArray[np.intp]:
         """Return the places of the candidates among the distinct values."""
@@ -192,6 +202,16 @@ class Search:
             levels = np.linspace(below[0], below[-1], self._most)
             admitted = admitted[np.unique(np.searchsorted(below, levels - _TIE * total))]
         return np.asarray(admitted, dtype=np.intp)
+
+
+def _tested(values: _Floats, counts: _Floats) -> Searched:
+    """Return the search of accounts counted by place, stratum and outcome, shape (searches, places + 1, strata, 2)."""
+    below = np.cumsum(counts, axis=1)[:, :-1]
+    above = counts.sum(axis=1, keepdims=True) - below
+    tables = Strata(above[..., 1], above[..., 0], below[..., 1], below[..., 0])
+    test = cmh(tables)
+    chi2 = np.where(np.isfinite(values), test.statistic, np.nan)
+    return Searched(values, tables, chi2, test.direction, picked(values, chi2, test.direction))
 
 
 def picked(values: _Floats, chi2: _Floats, direction: _Floats) -> _Floats:

@@ -90,7 +90,8 @@ def _tables_read(table: Table) -> set[str]:
 
 def _reading(table: Table) -> list[str]:
     others = sorted({_name(relation) for relation in table.relations if relation.kind != "table"})
-    asked = {name: f" where the threshold of {milestone} is `auto`" for milestone, name in table.where_auto.items()}
+    of_milestone = {name: milestone for milestone, names in table.where_auto.items() for name in names}
+    asked = {name: f" where the threshold of {milestone} is `auto`" for name, milestone in of_milestone.items()}
     tables = (f"{_link(name)}{asked.get(name, '')}" for name in sorted(_tables_read(table)))
     return [*tables, *(f"`{name}`" for name in others)]
 

@@ -3,7 +3,7 @@
 Put here which numbers are told and from which table they come. Keep out how they are printed (`cli.py`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -146,8 +146,8 @@ def read_headline(warehouse_path: Path) -> Headline:
 
 def _in_force(connection: duckdb.DuckDBPyConnection, milestone: str) -> InForce:
     """The threshold of a milestone; what retention derives is read from the evidence, also where a number is in force."""
-    value, origin, adopted = connection.execute(
-        "SELECT value, origin, adopted FROM milestones.thresholds_in_force WHERE milestone = ?", [milestone]
+    value, origin, adopted, refused = connection.execute(
+        "SELECT value, origin, adopted, reason FROM milestones.thresholds_in_force WHERE milestone = ?", [milestone]
     ).fetchall()[0]
     table = f"{milestone}_threshold"
     if not _is_current(connection, table):
@@ -155,7 +155,9 @@ def _in_force(connection: duckdb.DuckDBPyConnection, milestone: str) -> InForce:
     measured = connection.table(f"evidence.{table}")
     told = measured.select("derived", "moved_accounts", "moved_share", "moved_towards", "trust", "reason").fetchall()[0]
     is_measured = True
-    return InForce(milestone, value, origin, adopted, is_measured, *told)
+    found = InForce(milestone, value, origin, adopted, is_measured, *told)
+    # what auto did not take, such as the value of evidence that is not calibrated, is not shown as derived
+    return found if refused is None else replace(found, derived=None, why=refused)
 
 
 def _is_current(connection: duckdb.DuckDBPyConnection, table: str) -> bool:

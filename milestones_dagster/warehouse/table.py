@@ -93,8 +93,8 @@ class Table:
     `by` is `day` for a table that is replaced by UTC days and else None; `then` names a function `evidence.<module>.<name>`
     that turns the SELECT's frame (and the tables of `also`) into the table; `keeps` says that the SELECT reads the table's
     own published rows; `pivot` says that the SELECT's (feature, value) pairs become one column per configured feature;
-    `where_auto` names, by milestone, a table that is read only where the config says `threshold: auto` for it; `unread` are those
-    of them that this company's config does not ask for: no dependencies, and empty to the SELECT;
+    `where_auto` names, by milestone, the tables that are read only where the config says `threshold: auto` for it; `unread` are
+    those of them that this company's config does not ask for: no dependencies, and empty to the SELECT;
     `plot` names a function `charts.<module>.<name>` that draws the published rows, with those of the tables and `config.`
     relations of `plot_with`: the tables among them are made before this one;
     `first_line` is the line of the file on which the SELECT begins.
@@ -114,7 +114,7 @@ class Table:
     also: tuple[str, ...] = ()
     pivot: bool = False
     order: tuple[str, ...] = ()
-    where_auto: Mapping[str, str] = field(default_factory=dict)
+    where_auto: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unread: tuple[str, ...] = ()
     follows: tuple[str, ...] = ()
     relations: tuple[Relation, ...] = field(default=())
@@ -275,7 +275,7 @@ def _read(path: Path) -> Table:
         also=tuple(header.get("also", ())),
         pivot=bool(header.get("pivot", False)),
         order=tuple(header.get("order", header["key"])),
-        where_auto=header.get("where_auto", {}),
+        where_auto={milestone: tuple(names) for milestone, names in header.get("where_auto", {}).items()},
         plot=header.get("plot"),
         plot_with=tuple(header.get("plot_with", ())),
         first_line=1 + text[: len(text) - len(match["body"].lstrip())].count("\n"),
@@ -323,10 +323,11 @@ def _with_relations(
                 f"{table.path}: `plot_with: {name}` is no table or config relation of ours; {_closest(name, drawable)}"
             )
     read = {relation.name for relation in found if relation.kind == "table"}
-    for name in table.where_auto.values():
+    for name in (name for names in table.where_auto.values() for name in names):
         if name not in read:
             raise TableError(f"{table.path}: `where_auto: {name}` is not read by the SELECT; {_closest(name, read)}")
-    unread = tuple(name for milestone, name in table.where_auto.items() if auto is not None and milestone not in auto)
+    unasked = [names for milestone, names in table.where_auto.items() if auto is not None and milestone not in auto]
+    unread = tuple(name for names in unasked for name in names)
     return replace(table, relations=tuple(dict.fromkeys(found)), unread=unread)
 
 

@@ -45,7 +45,7 @@ def read_by(name: str) -> set[str]:
     made_inside = set(re.findall(r"(?:WITH|,)\s+(\w+)\s+AS\s+\(\s*(?:WITH|SELECT)", text))
     header = yaml.safe_load(HEADERS[name].lstrip().removeprefix("/*"))
     # the small world's thresholds are numbers
-    unread = set(header.get("where_auto", {}).values())
+    unread = {name for names in header.get("where_auto", {}).values() for name in names}
     named = set(re.findall(r"(?:FROM|JOIN)\s+(\w+)\b(?!\.)", text)) & set(FILES)
     drawn_with = {table for table in header.get("plot_with", []) if not table.startswith("config.")}
     return (named - made_inside - unread - {name}) | set(header.get("also", [])) | drawn_with

@@ -211,7 +211,9 @@ def test_the_serving_copy_holds_the_published_tables_alone(life: Life, first: St
     assert first.ran.materialised()["serving"]["path"] == str(life.files.serving)
     served = {name for name, _ in _served(life.files.serving)}
     assert served == {
-        "account_months", "activation_cohort", "activation_follow_up", "activation_landmarks", "activation_survival",
+        "account_months", "activation_cohort", "activation_follow_up", "activation_landmarks", "activation_pair_events",
+        "activation_placebo", "activation_survival", "evidence_placebo", "setup_step_landmarks", "setup_step_placebo",
+        "threshold_robustness", "threshold_variants", "usage_placebo",
         "activation_threshold", "activation_threshold_curve", "activation_validation", "activation_window_search",
         "area_landmarks", "area_months", "area_success", "area_thresholds", "chain_landmarks", "customer_milestones",
         "feature_adoption", "feature_importance", "feature_matrix", "maturity_categories", "milestone_chain",
@@ -421,6 +423,7 @@ def test_refused_evidence_stops_neither_the_milestones_nor_the_serving_copy(life
     following = {
         "activation_follow_up", "activation_survival", "activation_threshold", "activation_threshold_curve",
         "activation_validation", "activation_window_search", "chain_landmarks", "milestone_chain", "threshold_expansion",
+        "activation_pair_events", "activation_placebo", "evidence_placebo", "threshold_robustness",
     }  # fmt: skip
     assert not following & unproven.ran.started
     assert {"customer_milestones", "usage_threshold", "setup_step_evidence"} <= set(unproven.ran.materialised())

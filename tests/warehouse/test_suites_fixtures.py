@@ -109,6 +109,8 @@ def state(account: str, started_at: str) -> dict[str, str]:
     return {"account_key": key(account), "subscription_id": f"sub-{account}", "started_at": started_at, "recorded_at": started_at}
 
 
+FOUND = "UPDATE {t} SET accounts = 9, permuted_accounts = 9, permutations = 200, found = 17, found_low = 0.054, verdict = 'not calibrated'"
+GAP = "pick = 3, difference = 0.1, trust = 'mixed'"
 MAY_OF_ALL = {"month": "2025-05-01", "segment_kind": "all", "segment": "all"}
 CURVE = (
     "INSERT INTO {t} (value, is_candidate, is_pick, retention, retention_low, retention_high) "
@@ -120,8 +122,8 @@ EARNED = (
 )
 SIGNAL = "UPDATE {t} SET is_signal = TRUE, reason = NULL, derived = 5, candidates = 3, trust = 'mixed', difference = 0.1, p = 0.05"
 WINDOWS = (
-    "INSERT INTO {t} (position, days, is_best, p_best, gain_low, moved_share, wins) "
-    "VALUES (1, 7, TRUE, 0.05, 0.1, 0.05, TRUE), (2, NULL, FALSE, 0.05, NULL, NULL, FALSE)"
+    "INSERT INTO {t} (position, kind, days, event, is_best, p_best, gain_low, moved_share, wins) "
+    "VALUES (1, 'pair', NULL, 'chat', TRUE, 0.05, 0.1, 0.05, TRUE), (2, 'days', NULL, NULL, FALSE, 0.05, NULL, NULL, FALSE)"
 )
 CHAIN = "behaviour = 'activation' AND outcome = 'retention'"
 # three months of one account in which it met the area's threshold, and so keeps meeting it in the third
@@ -353,6 +355,22 @@ BY_HAND: dict[tuple[str, str], Case] = {
     ("activation_window_search", "only_the_best_wins"): Case(
         f"{WINDOWS}; UPDATE {{t}} SET gain_low = NULL", 1, 2, [{"position": "1"}], 2, clean=WINDOWS
     ),
+    ("activation_window_search", "kinds_known"): Case(
+        f"{WINDOWS}; UPDATE {{t}} SET days = 7 WHERE position = 1", 1, 2, [{"position": "1"}], 2, clean=WINDOWS
+    ),
+    # of each milestone the main row, twice the horizon, gaps of 0 d and of 30 d, and for activation two other landmarks; the landmark
+    # of activation is not known yet, and of two accounts nothing can be told
+    ("threshold_robustness", "one_main_each"): Case(
+        "DELETE FROM {t} WHERE variant = 'main' AND milestone = 'usage'", 1, 9, [{"milestone": "usage"}], 10
+    ),
+    ("threshold_robustness", "holds_is_shown"): Case(
+        f"UPDATE {{t}} SET holds = TRUE, {GAP} WHERE milestone = 'usage' AND position = 1",
+        1,
+        10,
+        [{"milestone": "usage", "position": "1"}],
+        10,
+        clean=f"UPDATE {{t}} SET holds = TRUE, reason = NULL, {GAP} WHERE milestone = 'usage' AND position = 1",
+    ),
     # twelve links: three steps, setup, and eight after it; no cohort can be trusted alone
     ("milestone_chain", "links_pooled"): Case(
         f"UPDATE {{t}} SET cohort = '2025-01', trust = 'mixed' WHERE {CHAIN}",
@@ -450,6 +468,13 @@ BY_HAND: dict[tuple[str, str], Case] = {
     ("setup_step_evidence", "estimates_inside_intervals"): Case(
         "UPDATE {t} SET adoption_low = 0.6 WHERE step = 'install'", 1, 3, [{"step": "install"}], 3
     ),
+    # nothing can be permuted in a clean world of two accounts: a verdict by hand
+    ("setup_step_placebo", "verdict_follows_from_the_bound"): Case(
+        f"{FOUND}; UPDATE {{t}} SET verdict = 'calibrated'", 1, 1, [{"evidence": "setup_steps"}], 1, clean=FOUND
+    ),
+    ("evidence_placebo", "every_kind_once"): Case(
+        "DELETE FROM {t} WHERE evidence = 'usage'", 1, 2, [{"evidence": "usage"}], 3
+    ),
     # four months of all accounts, of plan basic and of size 1-4, and each of all months; the outcome of February alone is known
     ("revenue_retention", "shares_inside_intervals"): Case(
         f"UPDATE {{t}} SET retained_share = 0.1 {IN_ALL_MONTHS}", 1, 15, [ALL_MONTHS], 15
@@ -505,6 +530,9 @@ BY_HAND: dict[tuple[str, str], Case] = {
     ),
 }  # fmt: skip
 for _milestone in ("activation", "usage"):
+    BY_HAND[f"{_milestone}_placebo", "verdict_follows_from_the_bound"] = Case(
+        f"{FOUND}; UPDATE {{t}} SET verdict = 'calibrated'", 1, 1, [{"evidence": _milestone}], 1, clean=FOUND
+    )
     # a signal that the later half does not confirm: its p is unknown
     BY_HAND[f"{_milestone}_threshold", "derived_only_with_signal"] = Case(
         f"{SIGNAL}; UPDATE {{t}} SET p = NULL", 1, 1, [{"milestone": _milestone}], 1, clean=SIGNAL
@@ -787,7 +815,7 @@ def test_every_rule_has_a_passing_and_a_failing_fixture(clean):
     declared = clean.session.declared
     product = {(table, rule.name) for table, rules in declared.suites.items() for rule in rules if rule.origin == "product"}
     assert product == set(BY_HAND) | set(IN_FILES) | APART
-    assert len(product) == 86
+    assert len(product) == 93
     # every YAML beside a table is read
     files = {path.stem for path in SQL_ROOT.rglob("*.yaml")}
     assert {table for table, _ in product} == files

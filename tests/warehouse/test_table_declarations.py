@@ -205,7 +205,7 @@ DEPENDENCIES = {
     "retention_outcomes": ("account_history", "account_tenure", "observation_dates", "paid_spells", "rule_events"),
     "seat_usage": ("account_months", "accounts", "rule_events", "users"),
     "setup_steps": ("account_tenure", "rule_events"),
-    "thresholds_in_force": ("activation_threshold", "usage_threshold"),
+    "thresholds_in_force": ("activation_placebo", "activation_threshold", "usage_placebo", "usage_threshold"),
     "usage_ratio": ("seat_usage", "thresholds_in_force"),
     "activation_landmarks": (
         "account_history",
@@ -227,7 +227,23 @@ DEPENDENCIES = {
     "activation_threshold": ("activation_landmarks",),
     "activation_validation": ("activation_follow_up", "activation_landmarks", "thresholds_in_force"),
     "activation_threshold_curve": ("activation_landmarks",),
-    "activation_window_search": ("activation_landmarks",),
+    "activation_pair_events": ("account_event_daily", "account_tenure", "activation_landmarks"),
+    "activation_window_search": ("activation_landmarks", "activation_pair_events"),
+    "threshold_variants": (
+        "account_history",
+        "account_tenure",
+        "event_identities",
+        "observation_dates",
+        "rule_events",
+        "usage_landmarks",
+    ),
+    "threshold_robustness": (
+        "activation_landmarks",
+        "activation_threshold",
+        "threshold_variants",
+        "usage_landmarks",
+        "usage_threshold",
+    ),
     "feature_adoption": ("account_event_daily", "account_history", "account_tenure", "rule_events"),
     "feature_importance": ("account_history", "accounts", "feature_adoption", "feature_matrix"),
     "feature_matrix": (
@@ -267,7 +283,12 @@ DEPENDENCIES = {
         "rule_events",
     ),
     "setup_landmarks": ("account_history", "activation_cohort", "event_identities", "paid_spells", "thresholds_in_force"),
-    "setup_step_evidence": ("account_event_daily", "activation_cohort", "setup_landmarks", "setup_steps"),
+    "setup_step_evidence": ("setup_step_landmarks",),
+    "setup_step_landmarks": ("account_event_daily", "activation_cohort", "setup_landmarks", "setup_steps"),
+    "setup_step_placebo": ("setup_step_landmarks",),
+    "activation_placebo": ("activation_landmarks",),
+    "usage_placebo": ("usage_landmarks",),
+    "evidence_placebo": ("activation_placebo", "setup_step_placebo", "usage_placebo"),
     "threshold_expansion": (
         "activation_landmarks",
         "activation_threshold",
@@ -292,8 +313,8 @@ def test_every_table_reads_what_it_is_known_to_read(tables):
     [
         # with numbers alone it reads no evidence, and follows the events, which settle the as-of time, by itself
         (frozenset(), ("raw_events",)),
-        ({"usage"}, ("usage_threshold",)),
-        ({"activation"}, ("activation_threshold",)),
+        ({"usage"}, ("usage_placebo", "usage_threshold")),
+        ({"activation"}, ("activation_placebo", "activation_threshold")),
     ],
 )
 def test_the_core_follows_evidence_only_where_the_config_leaves_a_threshold_to_the_data(auto, read):
@@ -304,14 +325,14 @@ def test_the_core_follows_evidence_only_where_the_config_leaves_a_threshold_to_t
         above |= set(new := [name for name in loaded[waiting.pop()].dependencies if name not in above])
         waiting += new
     reads = {
-        "activation": {"activation_threshold", "activation_landmarks"},
-        "usage": {"usage_threshold", "usage_landmarks", "month_landmarks"},
+        "activation": {"activation_threshold", "activation_placebo", "activation_landmarks"},
+        "usage": {"usage_threshold", "usage_placebo", "usage_landmarks", "month_landmarks"},
     }
     assert {name for name in above if loaded[name].schema == "evidence"} == set().union(*(reads[milestone] for milestone in auto))
 
 
 def test_where_auto_names_a_table_that_the_select_reads(tmp_path):
-    path = write(tmp_path, "waits", "SELECT 1", header=HEADER.replace("key:", "where_auto: {usage: adoption}\nkey:"))
+    path = write(tmp_path, "waits", "SELECT 1", header=HEADER.replace("key:", "where_auto: {usage: [adoption]}\nkey:"))
     with pytest.raises(TableError) as refused:
         load(tmp_path)
     assert str(refused.value) == f"{path}: `where_auto: adoption` is not read by the SELECT; no name comes close"

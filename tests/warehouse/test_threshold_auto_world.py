@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import numpy as np
 import pytest
 import yaml
 from deliveries import run
@@ -22,7 +23,7 @@ from rich.console import Console
 from scenario import Made, World, event, made, made_up_to, merged, subscription, write_yaml
 
 from milestones_dagster.cli import print_headline
-from milestones_dagster.evidence import thresholds
+from milestones_dagster.evidence import placebo, thresholds
 from milestones_dagster.orchestration.planning import plan_of
 from milestones_dagster.report.headline import read_headline
 from milestones_dagster.wiring import build_defs
@@ -164,6 +165,43 @@ def test_a_milestone_without_a_threshold_has_no_rate(silent: Made) -> None:
     }
 
 
+# --- a placebo that finds too much ----------------------------------------------------------------------------------
+
+
+def test_evidence_that_is_not_calibrated_changes_no_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def everywhere(_: object, outcomes: np.ndarray) -> np.ndarray:
+        return np.ones(len(outcomes), dtype=np.bool_)
+
+    monkeypatch.setattr(placebo, "threshold_signals", everywhere)
+    framework = merged(AUTO, {"usage": {"adopted_threshold": 5}})
+    with made_up_to(company(720, with_jump, framework), tmp_path, *SHOWN) as found:
+        warehouse = found.session.config.warehouse_path
+        # the evidence itself has a signal
+        assert found.row("usage_threshold")["derived"] == JUMP
+        assert found.row("usage_placebo")["verdict"] == "not calibrated"
+        rows = {row["milestone"]: row for row in found.rows("thresholds_in_force")}
+        assert {name: (row["value"], row["origin"], row["derived"]) for name, row in rows.items() if row["is_auto"]} == {
+            "activation": (None, "none", None),
+            "usage": (5.0, "kept", None),
+        }
+        assert {rows[name]["reason"] for name in ("activation", "usage")} == {"not calibrated"}
+        assert rows["usage"]["note"] == "The data derive none (not calibrated): the adopted value is kept."
+        assert {row["threshold"] for row in found.rows("usage_ratio")} == {5.0}
+    assert printed(warehouse)["activation"].endswith("nothing adopted, nothing derived: not calibrated")
+
+
+def test_on_permuted_outcomes_nothing_is_found_and_steps_are_judged_beside_the_thresholds(tmp_path: Path) -> None:
+    with made_up_to(company(720, with_jump, AUTO), tmp_path, "evidence_placebo") as found:
+        rows = {row["evidence"]: row for row in found.rows("evidence_placebo")}
+        assert {name: (row["accounts"], row["permutations"], row["verdict"]) for name, row in rows.items()} == {
+            "activation": (720, 200, "calibrated"),
+            "usage": (720, 200, "calibrated"),
+            # February chose nothing, and half of its accounts had activated before the landmark
+            "setup_steps": (180, 200, "calibrated"),
+        }
+        assert rows["activation"] == found.row("activation_placebo")
+
+
 # --- few accounts, and a config that changes ------------------------------------------------------------------------
 
 
@@ -177,9 +215,10 @@ def configured(config: Path, **milestones: dict[str, Any]) -> None:
 
 
 def needed(found: Made) -> list[str]:
-    return [name for name in found.session.declared.tables if name in {*CORE, "activation_landmarks", "usage_landmarks"}]
+    return [name for name in found.session.declared.tables if name in {*CORE, *READ}]
 
 
+READ = ("activation_landmarks", "usage_landmarks", "activation_placebo", "usage_placebo")
 CORE = ("activation_threshold", "usage_threshold", "thresholds_in_force", "activation_cohort", "usage_ratio", "milestone_summary")
 
 

@@ -59,48 +59,7 @@ columns:
   talk_to: VARCHAR -- Where the verdict is `interview`, accounts that did it and did not activate, or the reverse; at most 20, largest MRR first.
   note: VARCHAR NOT NULL -- What a reader must know of this row, in words.
 */
-WITH early AS (
-  -- a user's events of one name and day count where the first of them lies in the first 3 days; all lie before the landmark
-  SELECT a.account_key, d.event, SUM(d.events) AS events
-  FROM activation_cohort AS a
-  JOIN account_event_daily AS d
-    ON d.account_key = a.account_key
-    AND d.first_at >= a.tenure_start
-    AND d.first_at < a.tenure_start + TO_SECONDS(259200)
-  WHERE a.is_elapsed
-  GROUP BY a.account_key, d.event
-), early_all AS (
-  SELECT e.account_key, SUM(e.events) AS events
-  FROM early AS e
-  GROUP BY e.account_key
-), step_event AS (
-  SELECT DISTINCT s.step, r.event
-  FROM config.setup_step AS s
-  JOIN config.rule AS r ON r.rule = 'setup:' || s.step
-), early_own AS (
-  SELECT e.account_key, s.step, SUM(e.events) AS events
-  FROM early AS e
-  JOIN step_event AS s ON s.event = e.event
-  GROUP BY e.account_key, s.step
-)
-SELECT
-  e.account_key,
-  e.account_id,
-  e.landmark_days,
-  s.step,
-  COALESCE(s.completed_at < e.observed_at, FALSE) AS is_done,
-  e.is_paying,
-  e.is_activated_before,
-  e.is_activated_after,
-  CAST(COALESCE(n.events, 0) - COALESCE(o.events, 0) AS DOUBLE) AS early_events,
-  e.plan,
-  e.size_stratum,
-  e.mrr,
-  p.retention_basis,
-  v.minimum_effect
-FROM setup_landmarks AS e
-JOIN setup_steps AS s ON s.account_key = e.account_key
+SELECT l.*, p.retention_basis, v.minimum_effect
+FROM setup_step_landmarks AS l
 CROSS JOIN config.policy AS p
 CROSS JOIN config.evidence AS v
-LEFT JOIN early_all AS n ON n.account_key = e.account_key
-LEFT JOIN early_own AS o ON o.account_key = e.account_key AND o.step = s.step

@@ -35,7 +35,7 @@ WITH observed AS (
   JOIN account_tenure AS t ON t.account_key = d.account_key
   CROSS JOIN run.observation AS o
   CROSS JOIN config.policy AS p
-  WHERE d.is_paying
+  WHERE d.is_paying AND d.kind IN ('start', 'month', 'landmark')
 ), spelled AS (
   SELECT
     b.*,

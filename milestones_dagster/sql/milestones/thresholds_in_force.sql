@@ -5,7 +5,7 @@ about: >
   by side with whom the difference would move; where it has a number, this table does not read the evidence, which tells what it would derive.
 grain: one row per milestone
 key: [milestone]
-where_auto: {activation: activation_threshold, usage: usage_threshold}
+where_auto: {activation: [activation_threshold, activation_placebo], usage: [usage_threshold, usage_placebo]}
 order: [position]
 columns:
   milestone: VARCHAR NOT NULL -- `activation`, `usage` or `maturity`.
@@ -14,9 +14,9 @@ columns:
   is_auto: BOOLEAN NOT NULL -- The config says `auto`.
   value: DOUBLE [events, conversations per seat and month, or categories] -- The value in force; NULL where there is none, then nobody counts as having reached it.
   origin: VARCHAR NOT NULL -- `adopted` (a number in the config), `derived` (auto took the derived value), `kept` (auto found no signal and kept the adopted value) or `none`.
-  reason: VARCHAR -- Why auto did not take a derived value; NULL where it did, and for a number in the config.
+  reason: VARCHAR -- Why auto did not take a derived value, `not calibrated` where it finds too much in permuted outcomes; NULL where it did, and for a number in the config.
   adopted: DOUBLE [as value] -- The value that the config has adopted; NULL where it leaves it to the data.
-  derived: DOUBLE [as value] -- The value that the data derive; NULL without a signal. Like all that follow, NULL unless the config says `auto`.
+  derived: DOUBLE [as value] -- The value that the data derive; NULL without a signal, and where the evidence is not calibrated. Like all that follow, NULL unless the config says `auto`.
   pick: DOUBLE [as value] -- The best candidate, whether or not there is a signal.
   pick_low: DOUBLE [as value] -- Stability interval of the pick, 2.5 percentile over resampled accounts; no confidence interval.
   pick_high: DOUBLE [as value] -- Stability interval, 97.5 percentile.
@@ -35,10 +35,38 @@ columns:
   moved_account_ids: VARCHAR -- At most 20 of them, largest MRR first.
   note: VARCHAR NOT NULL -- What is in force and why, in a sentence.
 */
-WITH measured AS (
+WITH found AS (
   SELECT a.* FROM activation_threshold AS a
   UNION ALL
   SELECT u.* FROM usage_threshold AS u
+), placebo AS (
+  SELECT a.* FROM activation_placebo AS a
+  UNION ALL
+  SELECT u.* FROM usage_placebo AS u
+), measured AS (
+  -- evidence that finds something in permuted outcomes too changes no value
+  SELECT
+    f.milestone,
+    f.pick,
+    f.pick_low,
+    f.pick_high,
+    f.earlier_to_month,
+    f.later_accounts,
+    f.difference,
+    f.difference_low,
+    f.difference_high,
+    f.adopted_difference,
+    f.adopted_difference_low,
+    f.adopted_difference_high,
+    f.trust,
+    f.moved_accounts,
+    f.moved_share,
+    f.moved_towards,
+    f.moved_account_ids,
+    CASE WHEN p.verdict <> 'not calibrated' THEN f.derived END AS derived,
+    CASE WHEN f.derived IS NOT NULL AND p.verdict = 'not calibrated' THEN 'not calibrated' ELSE f.reason END AS reason
+  FROM found AS f
+  JOIN placebo AS p ON p.evidence = f.milestone
 ), settled AS (
   SELECT
     h.milestone,

@@ -12,6 +12,8 @@ columns:
   cohort_month: DATE NOT NULL -- First day of the calendar month of tenure_start in the reporting time zone.
   setup_window_ends_at: TIMESTAMP NOT NULL -- End of the setup window, excluded, UTC.
   activation_window_ends_at: TIMESTAMP NOT NULL -- End of the activation window, excluded, UTC; the landmark of activation.
+  earlier_landmark_at: TIMESTAMP -- A month before that landmark, UTC; NULL where the window is no longer than a month.
+  later_landmark_at: TIMESTAMP NOT NULL -- A month after it, UTC. Both tell how much the threshold of activation hangs on the landmark.
 */
 WITH paid AS (
   SELECT h.account_key, MIN(h.valid_from) AS started_at
@@ -56,7 +58,12 @@ SELECT
   CASE
     WHEN a.months = 0 THEN l.tenure_start + TO_SECONDS(a.seconds)
     ELSE (l.local_start + TO_MONTHS(a.months)) AT TIME ZONE l.time_zone AT TIME ZONE 'UTC'
-  END AS activation_window_ends_at
+  END AS activation_window_ends_at,
+  CASE
+    WHEN a.months > 1 THEN (l.local_start + TO_MONTHS(a.months - 1)) AT TIME ZONE l.time_zone AT TIME ZONE 'UTC'
+    WHEN a.seconds > 2678400 THEN (l.local_start + TO_SECONDS(a.seconds) - TO_MONTHS(1)) AT TIME ZONE l.time_zone AT TIME ZONE 'UTC'
+  END AS earlier_landmark_at,
+  (l.local_start + TO_SECONDS(a.seconds) + TO_MONTHS(a.months + 1)) AT TIME ZONE l.time_zone AT TIME ZONE 'UTC' AS later_landmark_at
 FROM local AS l
 JOIN config.duration AS s ON s.name = 'setup_window'
 JOIN config.duration AS a ON a.name = 'activation_window'

@@ -1,17 +1,18 @@
 /*
 about: >
   The dates at which an account is looked at: its tenure_start, the first instant of each calendar month while it pays, and the landmark of
-  activation; with the end of the outcome's window after each. Behaviour is read before the date, the outcome after it.
+  activation, and a month on either side of it; with the end of the outcome's window after each. Behaviour is read before the date, the outcome after it.
 grain: one row per account, kind and date
 key: [account_key, kind, observed_at]
 columns:
   account_key: BIGINT NOT NULL -- 64-bit key of the account.
-  kind: VARCHAR NOT NULL -- `start` (tenure_start), `month` (first instant of a calendar month) or `landmark` (end of the activation window).
+  kind: VARCHAR NOT NULL -- `start` (tenure_start), `month` (first instant of a calendar month), `landmark` (end of the activation window), `earlier_landmark` or `later_landmark`.
   observed_at: TIMESTAMP NOT NULL -- The date D, UTC.
   observed_date: DATE NOT NULL -- Date of D in the reporting time zone; what is counted by day is read from the dates before it.
   is_paying: BOOLEAN NOT NULL -- Paying at D, short gaps bridged. Without subscriptions, a core event within one horizon before D, or D the start.
   outcome_from: TIMESTAMP NOT NULL -- Start of the window in which the outcome is read, UTC.
   outcome_to: TIMESTAMP NOT NULL -- End of that window (D + H), UTC.
+  doubled_to: TIMESTAMP -- End of a window of twice the horizon (D + 2 H), UTC; NULL where the outcome is a fixed window.
   known_at: TIMESTAMP NOT NULL -- From when the outcome can be known, UTC; later as-of times know it, earlier ones do not.
   renewal_at: TIMESTAMP -- First renewal after D of what is paid at D, UTC; NULL where no term is mapped.
 */
@@ -34,6 +35,12 @@ WITH basis AS (
   SELECT t.account_key, 'start' AS kind, t.tenure_start AS observed_at, t.tenure_start FROM account_tenure AS t
   UNION ALL
   SELECT t.account_key, 'landmark' AS kind, t.activation_window_ends_at AS observed_at, t.tenure_start FROM account_tenure AS t
+  UNION ALL
+  SELECT t.account_key, 'earlier_landmark' AS kind, t.earlier_landmark_at AS observed_at, t.tenure_start
+  FROM account_tenure AS t
+  WHERE t.earlier_landmark_at IS NOT NULL
+  UNION ALL
+  SELECT t.account_key, 'later_landmark' AS kind, t.later_landmark_at AS observed_at, t.tenure_start FROM account_tenure AS t
   UNION ALL
   SELECT t.account_key, 'month' AS kind, m.starts_at AS observed_at, t.tenure_start
   FROM account_tenure AS t
@@ -71,7 +78,12 @@ WITH basis AS (
         THEN (l.observed_at AT TIME ZONE 'UTC' AT TIME ZONE l.time_zone + TO_MONTHS(l.horizon_months)) AT TIME ZONE l.time_zone AT TIME ZONE 'UTC'
       WHEN l.to_months = 0 THEN l.clock_at + TO_SECONDS(l.to_seconds)
       ELSE (l.clock_at AT TIME ZONE 'UTC' AT TIME ZONE l.time_zone + TO_MONTHS(l.to_months)) AT TIME ZONE l.time_zone AT TIME ZONE 'UTC'
-    END AS outcome_to
+    END AS outcome_to,
+    CASE
+      WHEN l.retention_form = 'horizon' AND l.horizon_months = 0 THEN l.observed_at + TO_SECONDS(2 * l.horizon_seconds)
+      WHEN l.retention_form = 'horizon'
+        THEN (l.observed_at AT TIME ZONE 'UTC' AT TIME ZONE l.time_zone + TO_MONTHS(2 * l.horizon_months)) AT TIME ZONE l.time_zone AT TIME ZONE 'UTC'
+    END AS doubled_to
   FROM local AS l
 ), alive AS (
   SELECT DISTINCT w.account_key, w.kind, w.observed_at
@@ -135,6 +147,7 @@ SELECT
   END AS is_paying,
   w.outcome_from,
   w.outcome_to,
+  w.doubled_to,
   CASE
     WHEN w.retention_basis = 'subscriptions' THEN w.outcome_to + TO_SECONDS(w.gap_seconds) + TO_MONTHS(w.gap_months)
     ELSE w.outcome_to
