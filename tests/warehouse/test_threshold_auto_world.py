@@ -21,7 +21,7 @@ from deliveries import run
 from rich.console import Console
 from scenario import Made, World, event, made, made_up_to, merged, subscription, write_yaml
 
-from milestones_dagster.cli import _print_headline
+from milestones_dagster.cli import print_headline
 from milestones_dagster.evidence import thresholds
 from milestones_dagster.orchestration.planning import plan_of
 from milestones_dagster.report.headline import read_headline
@@ -286,7 +286,7 @@ SHOWN = (*CORE, "retention_by_activation", "notes", "activation_threshold_curve"
 def printed(warehouse: Path) -> dict[str, str]:
     """The lines about thresholds that a run prints, by milestone, with single spaces."""
     console = Console(file=StringIO(), highlight=False, soft_wrap=True)
-    _print_headline(console, read_headline(warehouse))
+    print_headline(console, read_headline(warehouse))
     lines = console.file.getvalue().splitlines()
     first = next(number for number, line in enumerate(lines) if line.startswith("Thresholds"))
     return {line.split()[0]: " ".join(line.split()[1:]) for line in lines[first + 1 : first + 3]}
