@@ -25,19 +25,20 @@ def print_answer(console: "Console", answer: "Answer", settings: tuple[str, ...]
         console.print("No table would change: the milestones do not read it.")
         return
     month = f"{before.month:%B %Y}" if before.month is not None else "no whole month yet"
-    grid = Table("milestone", "threshold", "reached", "share", "gap, points (95 % interval)", "trust", box=None, pad_edge=False)
+    reach = Table("milestone", "threshold", "reached", "share", box=None, pad_edge=False)
+    gaps = Table("milestone", "gap as it is", "as it would be", box=None, pad_edge=False)
     for name in MILESTONES:
-        gap, later_gap = before.gaps.get(name), after.gaps.get(name)
-        grid.add_row(
+        reach.add_row(
             name,
             _change(_threshold(before.thresholds.get(name)), _threshold(after.thresholds.get(name))),
             _change(_count(before.reach.get(name)), _count(after.reach.get(name))),
             _change(_share(before.reach.get(name)), _share(after.reach.get(name))),
-            _change(_gap(gap), _gap(later_gap)),
-            _change(gap.trust if gap else "–", later_gap.trust if later_gap else "–"),
         )
-    console.print(f"\n[bold]Milestones[/], {month}; the gap is of activating for setup, of staying for the others, among accounts alike")
-    console.print(grid)
+        gaps.add_row(name, _gap(before.gaps.get(name)), _gap(after.gaps.get(name)))
+    console.print(f"\n[bold]Reach[/], {month}")
+    console.print(reach)
+    console.print("\n[bold]Gaps[/] in points: of activating for setup, of staying for the others, among accounts alike in plan, size and cohort")
+    console.print(gaps)
     console.print(f"\n[bold]Stages[/], {month}: {found.moved:,} of {len(before.customers):,} customers would be in another")
     if found.moves:
         moves = Table("from", "to", "customers", box=None, pad_edge=False)
@@ -71,5 +72,5 @@ def _share(reach: Reach | None) -> str:
 
 def _gap(gap: Gap | None) -> str:
     if gap is None or gap.effect is None or gap.low is None or gap.high is None:
-        return "–"
-    return f"{gap.effect * 100:+.1f} ({gap.low * 100:+.1f} to {gap.high * 100:+.1f})"
+        return "–" if gap is None else f"– {gap.trust}"
+    return f"{gap.effect * 100:+.1f} ({gap.low * 100:+.1f} to {gap.high * 100:+.1f}) {gap.trust}"
