@@ -37,7 +37,7 @@ def print_answer(console: "Console", answer: "Answer", settings: tuple[str, ...]
         gaps.add_row(name, _gap(before.gaps.get(name)), _gap(after.gaps.get(name)))
     console.print(f"\n[bold]Reach[/], {month}")
     console.print(reach)
-    console.print("\n[bold]Gaps[/] in points: of activating for setup, of staying for the others, among accounts alike in plan, size and cohort")
+    console.print("\n[bold]Gaps[/] in points, of activating for setup, of staying for the others, among accounts alike")
     console.print(gaps)
     console.print(f"\n[bold]Stages[/], {month}: {found.moved:,} of {len(before.customers):,} customers would be in another")
     if found.moves:

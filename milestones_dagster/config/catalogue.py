@@ -166,8 +166,8 @@ class Review(Model):
 
     adopted_on: Day | None = Field(
         default=None,
-        description="Day on which the definitions in force were adopted (reporting zone): accounts whose landmark lies on or after it "
-        "are compared with those before. None: the later half of the accounts with the earlier one.",
+        description="Day on which the definitions in force were adopted (reporting zone): accounts whose landmark lies on or after "
+        "it are compared with those before. None: the later half of the accounts with the earlier one.",
     )
 
 

@@ -31,9 +31,7 @@ __all__ = ["CompanyConfig", "ConfigError", "Problem", "check_config", "load_conf
 _Model = TypeVar("_Model", bound=Model)
 
 
-def load_config(
-    config_dir: Path, environ: Mapping[str, str] | None = None, overrides: Sequence[Override] = ()
-) -> CompanyConfig:
+def load_config(config_dir: Path, environ: Mapping[str, str] | None = None, overrides: Sequence[Override] = ()) -> CompanyConfig:
     """Return the config of a folder.
 
     Args:

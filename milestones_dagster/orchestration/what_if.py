@@ -100,7 +100,7 @@ def _session(declared: Declared, published: MilestonesWarehouse, copy: Path) -> 
 def _needed(declared: Declared) -> tuple[str, ...]:
     """What `READ` is made from, with it, in the order of making; the events are as they are."""
     needed = set(READ)
-    for name in reversed(declared.tables):
+    for name in reversed(list(declared.tables)):
         if name in needed:
             needed |= set(declared.tables[name].dependencies)
     return tuple(name for name in declared.tables if name in needed and name != "raw_events")
@@ -114,7 +114,8 @@ def _check(session: Session, names: Sequence[str]) -> None:
     for name in names:
         if (reason := session.behind(name).reason) is not None:
             raise WhatIfError(
-                f"{name} is behind ({reason}), so that what --set changes could not be told from the rest; run `milestones run` first"
+                f"{name} is behind ({reason}), so that what --set changes could not be told from the rest; "
+                "run `milestones run` first"
             )
 
 

@@ -80,7 +80,9 @@ def files(tmp_path: Path) -> Deliveries:
 # --- help -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", ["run", "demo", "check-config", "plan", "what-if", "waive", "withdraw", "ui", "schemas", "dictionary"])
+@pytest.mark.parametrize(
+    "command", ["run", "demo", "check-config", "plan", "what-if", "waive", "withdraw", "ui", "schemas", "dictionary"]
+)
 def test_every_command_explains_itself_and_its_options(command: str) -> None:
     for flag in ("--help", "-h"):
         said = milestones(command, flag)

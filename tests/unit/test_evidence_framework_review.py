@@ -8,14 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import statsmodels.api as sm
-from scipy.stats import norm
-from statsmodels.stats.multitest import multipletests
 
 from milestones_dagster.config.thresholds import ThresholdSearch
 from milestones_dagster.evidence.association import cmh, holm, tabulate
 from milestones_dagster.evidence.chain import compare
-from milestones_dagster.evidence.framework_review import MILESTONES, propose, review, slope, weakening
+from milestones_dagster.evidence.framework_review import MILESTONES, propose, review, slope
 from milestones_dagster.evidence.framework_watch import adoption_drift, table
 from milestones_dagster.evidence.threshold_gains import gains, low_end
 from milestones_dagster.evidence.threshold_search import Rows
@@ -26,10 +23,8 @@ ADOPTED = pd.Timestamp("2025-01-01")
 
 def accounts(milestone: str, when: str, reached: tuple[int, int], other: tuple[int, int], *, value: float = 10) -> pd.DataFrame:
     """Accounts of one stratum with landmarks in one month: of `reached` (n, of whom with the outcome) and of `other`."""
-    rows = []
-    for is_reached, (count, following) in ((True, reached), (False, other)):
-        for number in range(count):
-            rows.append((is_reached, number < following))
+    groups = ((True, reached), (False, other))
+    rows = [(is_reached, number < following) for is_reached, (count, following) in groups for number in range(count)]
     frame = pd.DataFrame(rows, columns=["is_reached", "is_next"])
     return frame.assign(
         milestone=milestone,
@@ -62,8 +57,11 @@ def holding(milestone: str) -> tuple[pd.DataFrame, ...]:
 
 
 def test_a_gap_that_has_fallen_by_half_is_weakened() -> None:
+    from scipy.stats import norm
+
     frame = together(
-        accounts("activation", "2024-11-05", (1000, 800), (1000, 600)), accounts("activation", "2025-02-05", (1000, 750), (1000, 650))
+        accounts("activation", "2024-11-05", (1000, 800), (1000, 600)),
+        accounts("activation", "2025-02-05", (1000, 750), (1000, 650)),
     )
     row = reviewed(frame).loc["activation"]
     assert (row["reference_gap"], row["gap"]) == (pytest.approx(0.2), pytest.approx(0.1))
@@ -113,6 +111,8 @@ def test_plan_and_size_that_moved_are_no_weakening() -> None:
 
 
 def test_holm_is_that_of_statsmodels() -> None:
+    from statsmodels.stats.multitest import multipletests
+
     p = [0.01, 0.04, 0.0065, 0.3]
     assert holm(p) == pytest.approx(multipletests(p, method="holm")[1])
     # what was not tested is no test of the family
@@ -124,7 +124,9 @@ def test_holm_is_that_of_statsmodels() -> None:
 
 
 def test_too_few_accounts_since_cannot_tell_and_name_whom_to_talk_to() -> None:
-    frame = together(accounts("activation", "2024-11-05", (1000, 800), (1000, 600)), accounts("activation", "2025-02-05", (20, 4), (20, 19)))
+    frame = together(
+        accounts("activation", "2024-11-05", (1000, 800), (1000, 600)), accounts("activation", "2025-02-05", (20, 4), (20, 19))
+    )
     row = reviewed(frame).loc["activation"]
     assert (row["proposal"], row["trust"], row["is_weakened"]) == ("cannot tell", "interview", False)
     assert np.isnan(row["weakened_p"])
@@ -134,7 +136,9 @@ def test_too_few_accounts_since_cannot_tell_and_name_whom_to_talk_to() -> None:
 
 
 def test_too_few_accounts_before_cannot_tell_whether_it_has_weakened() -> None:
-    frame = together(accounts("activation", "2024-11-05", (20, 16), (20, 12)), accounts("activation", "2025-02-05", (1000, 800), (1000, 600)))
+    frame = together(
+        accounts("activation", "2024-11-05", (20, 16), (20, 12)), accounts("activation", "2025-02-05", (1000, 800), (1000, 600))
+    )
     row = reviewed(frame).loc["activation"]
     assert (row["proposal"], row["reference_trust"], row["trust"]) == ("cannot tell", "interview", "mixed")
     assert "accounts before would show no gap below" in row["reason"]
@@ -143,7 +147,12 @@ def test_too_few_accounts_before_cannot_tell_whether_it_has_weakened() -> None:
 def test_milestones_without_an_account_cannot_tell() -> None:
     made = reviewed(together(*holding("usage")))
     assert list(made.index) == [milestone for milestone, _ in MILESTONES]
-    assert made["proposal"].to_dict() == {"setup": "cannot tell", "activation": "cannot tell", "usage": "keep", "maturity": "cannot tell"}
+    assert made["proposal"].to_dict() == {
+        "setup": "cannot tell",
+        "activation": "cannot tell",
+        "usage": "keep",
+        "maturity": "cannot tell",
+    }
     assert made.loc["setup", "reason"] == "Cannot tell: no account's outcome is known yet."
     assert reviewed(together(*holding("usage")).iloc[:0])["proposal"].eq("cannot tell").all()
 
@@ -154,7 +163,9 @@ def test_a_gap_that_is_surely_too_small_is_retired() -> None:
     # half width 1.96 · √(.25 · 2 / 20,000) = .0098
     assert row["gap_high"] == pytest.approx(0.0098, abs=5e-5)
     assert (row["proposal"], row["trust"]) == ("retire", "statistical")
-    assert row["reason"].startswith("Retire: maturity goes with staying by +0.0 points (-1.0 to +1.0) alone, certainly less than 1 points")
+    assert row["reason"].startswith(
+        "Retire: maturity goes with staying by +0.0 points (-1.0 to +1.0) alone, certainly less than 1 points"
+    )
     assert reviewed(together(*parts), minimum_effect=0.009).loc["maturity", "proposal"] == "keep"
 
 
@@ -285,6 +296,8 @@ def test_gains_are_those_of_resampled_accounts_whatever_their_order() -> None:
 
 
 def test_the_slope_is_weighted_least_squares_over_quarters() -> None:
+    import statsmodels.api as sm
+
     gaps = {"2024-02-10": 820, "2024-05-10": 790, "2024-08-10": 750, "2025-02-10": 700}
     frame = together(*(accounts("usage", when, (1000, stay), (500, 300)) for when, stay in gaps.items()))
     found = slope(frame)
@@ -346,7 +359,9 @@ def test_unknown_values_are_in_no_share_and_an_account_twice_is_refused() -> Non
 
 
 def test_slopes_and_picks_of_the_review_are_watched_by_their_intervals() -> None:
-    made = reviewed(moved_jump(1, jump_at=20, adopted=10, accounts_a_half=2000)).reset_index().assign(version="v", adopted_at=ADOPTED)
+    made = (
+        reviewed(moved_jump(1, jump_at=20, adopted=10, accounts_a_half=2000)).reset_index().assign(version="v", adopted_at=ADOPTED)
+    )
     feature = SimpleNamespace(name="chat", measure="used"), SimpleNamespace(name="plan", measure="attribute")
     framework: Any = SimpleNamespace(features=SimpleNamespace(catalogue=feature))
     found = table(drifting((300, 300)), framework, {"framework_review": made}).set_index(["kind", "subject"])
