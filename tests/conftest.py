@@ -1,6 +1,7 @@
-"""What all tests share: `tests` on the import path, so that `scenario` is found."""
+"""What all tests share: `tests` and its parent on the import path, so that `scenario` and `tests.proving` are found."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+TESTS = Path(__file__).resolve().parent
+sys.path[:0] = [str(TESTS), str(TESTS.parent)]

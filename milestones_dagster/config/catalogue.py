@@ -117,7 +117,21 @@ class FeatureRanking(Model):
         default=0.2, gt=0, le=1, description="Share of the rows that each tree draws.", json_schema_extra=unit("share")
     )
     repeats: Integer = Field(
-        default=5, ge=1, le=100, description="Permutations of each feature.", json_schema_extra=unit("repeats")
+        default=5, ge=1, le=100, description="Permutations of each group of features.", json_schema_extra=unit("repeats")
+    )
+    grouped_from: Number = Field(
+        default=0.7,
+        gt=0,
+        le=1,
+        description="Rank correlation, of either sign, from which on two features are judged as one group.",
+        json_schema_extra=unit("correlation"),
+    )
+    decoys: Integer = Field(
+        default=5,
+        ge=5,
+        le=50,
+        description="Features permuted across accounts that ride along in every fit, to show what chance looks like.",
+        json_schema_extra=unit("features"),
     )
     resamples: Integer = Field(
         default=500,

@@ -16,8 +16,10 @@ from milestones_dagster.config.problems import Problem
 _NAMED = ("plans.*.name", "setup.steps.*.name", "maturity.categories.*.name", "features.catalogue.*.name", "areas.*.name")
 _LEVELS = ("basic", "mature")
 
-# features become columns of feature_matrix, beside these
-_RESERVED_FEATURES = frozenset({"account_id", "account_key", "observed_at", "known_at", "retained", "plan", "size_stratum"})
+# features become columns of feature_matrix, and of what the ranking reads, beside these
+_RESERVED_FEATURES = frozenset(
+    {"account_id", "account_key", "account_mrr", "observed_at", "known_at", "retained", "plan", "size_stratum"}
+)
 
 
 def check_framework(documents: Mapping[str, Document]) -> list[Problem]:

@@ -273,7 +273,7 @@ def _ranking(framework: Framework) -> Relation:
     ranking = framework.feature_ranking
     return _relation(
         "folds INTEGER, train_share DOUBLE, trees INTEGER, minimum_leaf INTEGER, maximum_depth INTEGER, "
-        "maximum_samples DOUBLE, repeats INTEGER, resamples INTEGER, seed BIGINT",
+        "maximum_samples DOUBLE, repeats INTEGER, grouped_from DOUBLE, decoys INTEGER, resamples INTEGER, seed BIGINT",
         [
             (
                 ranking.folds,
@@ -283,6 +283,8 @@ def _ranking(framework: Framework) -> Relation:
                 ranking.maximum_depth,
                 float(ranking.maximum_samples),
                 ranking.repeats,
+                float(ranking.grouped_from),
+                ranking.decoys,
                 ranking.resamples,
                 ranking.seed,
             )

@@ -1,37 +1,28 @@
-"""Defines `rank`: which catalogue features predict retention on held-out accounts, and what that is worth.
+"""Defines `rank`: which catalogue features tell who stays on held-out accounts, and what that is worth.
 
-Put here what turns a feature matrix into one row per feature: missing values, the size of the forest, verdicts, the
-note. Keep out splits, permutations and resampling, which other statistics use too (`splits`, `permutation`,
-`resampling`). A rank says that a feature goes with retention, given the other features; it is no effect.
+Put here what joins rows, split, evidence and verdicts into one row per feature. Keep out each of them (`ranking_rows`,
+`splits`, `fold_fit`, `held_out`, `feature_verdicts`). A rank says that a feature goes with retention, given the other features,
+among accounts alike in plan and size; it is no effect.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from math import nan
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from milestones_dagster.evidence.permutation import ForestSize, fit_forest, held_out_scores
-from milestones_dagster.evidence.resampling import draw_accounts, percentile_interval, resampled_roc_auc, roc_auc
-from milestones_dagster.evidence.splits import LEAST_ACCOUNTS_BY_CLASS, Split, split_rows, stable_hash
+from milestones_dagster.evidence.feature_notes import is_calibrated, note
+from milestones_dagster.evidence.feature_verdicts import verdicts
+from milestones_dagster.evidence.held_out import Evidence, Importance, Quality, measured
+from milestones_dagster.evidence.ranking_rows import Rows, known_rows, limited, with_decoys
+from milestones_dagster.evidence.splits import Split, split_rows
 
 if TYPE_CHECKING:
-    from milestones_dagster.config.framework import AdoptionBenchmark, FeatureRanking, Framework
+    from milestones_dagster.config.framework import AdoptionBenchmark, Feature, FeatureRanking, Framework
 
-ZERO_WHEN_MISSING = frozenset({"used", "days", "count", "users", "setting"})
-"""Measures of which no row means none: not used, never switched on."""
-
-LARGEST_MATRIX = 100_000
-"""Rows. Above it whole accounts are left out by hash: the intervals are narrow there, and memory and time are not."""
-
-SMALLEST_DRAW = 1_000
-"""Rows that each tree draws at least, or all there are; a fifth of a small matrix would be a handful of leaves."""
-
-LEAVES_PER_TREE = 20
-SMALLEST_LEAF = 5
+MOST_TO_TALK_TO: Final = 20
 
 _ADOPTION = (
     "adoption_eligible",
@@ -41,24 +32,51 @@ _ADOPTION = (
     "adoption_all_low",
     "adoption_all_high",
 )
+_QUALITY = ("auc", "auc_low", "auc_high", "average_precision", "average_precision_low", "average_precision_high")
 COLUMNS = (
     "feature",
     "title",
     "category",
     "measure",
     "rank",
+    "feature_group",
+    "is_representative",
     "importance",
     "importance_sd",
     "importance_low",
     "importance_high",
+    "logistic_rank",
+    "logistic_importance",
+    "logistic_importance_low",
+    "logistic_importance_high",
+    "largest_decoy",
     *_ADOPTION,
+    "cut",
+    "accounts_with",
+    "accounts_without",
+    "association",
+    "association_low",
+    "association_high",
+    "association_p",
+    "association_q",
+    "detectable_difference",
+    "trust",
     "verdict",
+    "reason",
     "is_borderline",
-    "auc",
-    "auc_low",
-    "auc_high",
-    "average_precision",
+    "talk_to",
+    *_QUALITY,
+    *(f"logistic_{name}" for name in _QUALITY),
+    "logistic_gain",
+    "logistic_gain_low",
+    "logistic_gain_high",
+    "is_logistic_better",
+    "dummy_auc",
+    "dummy_average_precision",
     "base_rate",
+    "decoys",
+    "decoys_passed",
+    "is_calibrated",
     "train_rows",
     "held_out_rows",
     "held_out_accounts",
@@ -67,75 +85,79 @@ COLUMNS = (
 )
 
 
-@dataclass(frozen=True)
-class _Rows:
-    """Rows with a known outcome, sorted by account and date; values in the order of the features' names."""
-
-    accounts: NDArray[np.int64]
-    observed_at: NDArray[np.datetime64]
-    known_at: NDArray[np.datetime64]
-    outcome: NDArray[np.bool_]
-    features: NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class _Evidence:
-    """What the held-out part says: of each feature shape (features,), of the whole a number."""
-
-    importance: NDArray[np.float64]
-    importance_sd: NDArray[np.float64]
-    importance_low: NDArray[np.float64]
-    importance_high: NDArray[np.float64]
-    auc: float = nan
-    auc_low: float = nan
-    auc_high: float = nan
-    average_precision: float = nan
-
-
 def rank(frame: pd.DataFrame, framework: "Framework", also: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return one row per catalogue feature, the most important first: permutation importance, adoption, verdict.
+    """Return one row per catalogue feature, the most important first; `ranking` says how it is made.
+
+    Args:
+        frame: `feature_matrix` with account_id and account_mrr beside.
+        framework: its `features.catalogue`, `adoption_benchmark` and `feature_ranking` are read.
+        also: `feature_adoption`.
+    """
+    return ranking(
+        frame, framework.features.catalogue, framework.feature_ranking, framework.adoption_benchmark, also["feature_adoption"]
+    )
+
+
+def ranking(
+    frame: pd.DataFrame,
+    catalogue: Sequence["Feature"],
+    config: "FeatureRanking",
+    benchmark: "AdoptionBenchmark",
+    adoption: pd.DataFrame,
+) -> pd.DataFrame:
+    """Return one row per catalogue feature, the most important first: importance, association, adoption, verdict.
 
     Breiman's (2001) permutation importance, on accounts and dates that the forest has not seen: accounts in folds by a
     seeded hash, each fold's forest fitted on the other folds' rows whose outcome was known at T, the fold's rows from
-    T on scored, the scores of all folds pooled. `importance` is the mean drop of the pooled ROC AUC when the feature
-    is permuted among the held-out rows of each fold. `importance_sd` is its spread over repeated permutations: noise
-    of the method. Intervals (95 %) resample the held-out accounts, with forests and permutations as they are; since
-    the folds share most of the accounts they were fitted on, they are somewhat narrow, and no resampling of one split
-    can mend that (Bengio and Grandvalet 2004).
+    T on scored, the scores of all folds, each less the share retained among its fit's rows, pooled. Correlated features
+    are one group (Spearman, Ward) and are permuted together, within strata of plan × size. `importance` is the mean
+    drop of the pooled ROC AUC, among the rows whose plan includes the feature, when the group that its `feature_group`
+    (the group's strongest member) belongs to in each fold is permuted; it is the same for all members.
+    `importance_sd` is its spread over repeated permutations: noise of the method. What is learnt from rows (groups,
+    scaling, cuts, what a missing value becomes) is learnt in the fold.
+
+    `association` is the feature's own: retention of accounts at or above a cut less that of the others, Mantel–Haenszel
+    over plan × size, on one held-out row per account, the cut chosen on the fitted rows.
+
+    Intervals (95 %) resample the held-out accounts, with forests and permutations as they are; since the folds share
+    most of the accounts they were fitted on, they are somewhat narrow, and no resampling of one split can mend that
+    (Bengio and Grandvalet 2004). Those of the importances are of the first order (`resampled_auc_difference`).
 
     The table's gate reads `auc_low`. Where a class has too few accounts to fit anything, rank, importance, AUC and
-    their intervals are missing (NaN, NA), and `note` says why; nothing is raised.
+    their intervals are missing (NaN, NA), every verdict is `interview`, and `note` says why; nothing is raised.
 
     Missing values: 0 for `used`, `days`, `count`, `users` and `setting` (no row means not used); for
-    `count_per_seat`, `trend` and `attribute` (no seats, nothing to compare with, unknown) a constant below the least
-    value that the fold's fit has seen, so that one split sets "unknown" apart; there is no missing-value flag beside
-    it.
+    `count_per_seat`, `trend` and `attribute` (no seats, nothing to compare with, unknown) the forest reads a constant
+    below the least value that the fold's fit has seen, the logistic regression the mean, and the association leaves
+    the row out.
 
     Trade: trees draw `maximum_samples` of the rows, since 100 small trees of depth 12 rank as well as deep ones in an
-    eighth of the time. With few rows that would leave stumps, so that a tree draws at least `SMALLEST_DRAW` rows (or
-    all), and a leaf holds at least 1/`LEAVES_PER_TREE` of the drawn rows, at most `minimum_leaf`, never below
-    `SMALLEST_LEAF`. The note says when that rule was used.
-
-    Cost: some ten seconds for 30,000 rows and 56 features on two cores (a slow test holds it to 40 s), most of it
-    scoring permuted rows; it grows with held-out rows, trees and repeats, hardly with the number of features.
+    eighth of the time. With few rows that would leave stumps, so that `forest_size` grows a finer forest, and the note
+    says so.
 
     Args:
-        frame: `feature_matrix`: account_key, observed_at, known_at, retained (missing while unknown: left out), and a
-            numeric column per catalogue feature; one row per account and date, in any order.
-        framework: its `features.catalogue`, `adoption_benchmark` and `feature_ranking` are read.
-        also: `feature_adoption`: feature, and the shares of eligible and of all accounts that use it with their Wilson
-            intervals; missing for attributes.
+        frame: one row per account and observation date D, in any order: account_key (int64), observed_at (D, datetime),
+            known_at (when the outcome is known: D + H + 7 d), retained (bool; missing while unknown: left out), plan and
+            size_stratum at D (text or missing), a numeric column per catalogue feature, read before D; for the list of
+            whom to talk to account_id (default: the key) and account_mrr (default: unknown).
+        catalogue: features: name, title, category, measure, plans.
+        config: folds, forest, repeats, resamples, groups, decoys, seed.
+        benchmark: bounds of `ubiquitous` and `niche`.
+        adoption: one row per feature that has one: feature, adoption_eligible, adoption_all and their Wilson bounds
+            (`…_low`, `…_high`), shares.
+
+    Returns:
+        The columns `COLUMNS`, in the order of `rank`. What is said of the whole (AUC, baselines, decoys, rows, note)
+        stands on every row.
 
     Raises:
-        ValueError: a catalogue feature has no column, or a feature holds an infinite value.
+        ValueError: a column is missing, an account has two rows of one date, or a feature holds an infinite value.
     """
-    catalogue = sorted(framework.features.catalogue, key=lambda feature: feature.name)
-    if not catalogue:
+    features = sorted(catalogue, key=lambda feature: feature.name)
+    if not features:
         return pd.DataFrame(columns=list(COLUMNS))
-    config = framework.feature_ranking
-    matrix = _rows(frame, [feature.name for feature in catalogue])
-    rows, left_out = _limited(matrix, config.seed)
-    unknown_rows = len(frame) - matrix.outcome.size
+    matrix = known_rows(frame, features)
+    rows, left_out = limited(matrix, config.seed)
     split = split_rows(
         accounts=rows.accounts,
         observed_at=rows.observed_at,
@@ -145,200 +167,129 @@ def rank(frame: pd.DataFrame, framework: "Framework", also: Mapping[str, pd.Data
         train_share=config.train_share,
         seed=config.seed,
     )
-    is_zero_when_missing = np.array([feature.measure in ZERO_WHEN_MISSING for feature in catalogue])
-    if split.is_possible:
-        evidence = _measured(rows, split, is_zero_when_missing, config)
-    else:
-        nothing = np.full(len(catalogue), nan)
-        evidence = _Evidence(nothing, nothing, nothing, nothing)
-
+    evidence = measured(with_decoys(rows, config.decoys, config.seed), config.decoys, split, config) if split.is_possible else None
     result = pd.DataFrame(
         {
-            "feature": [feature.name for feature in catalogue],
-            "title": [feature.title for feature in catalogue],
-            "category": [feature.category for feature in catalogue],
-            "measure": [feature.measure for feature in catalogue],
-            "importance": evidence.importance,
-            "importance_sd": evidence.importance_sd,
-            "importance_low": evidence.importance_low,
-            "importance_high": evidence.importance_high,
+            "feature": [feature.name for feature in features],
+            "title": [feature.title for feature in features],
+            "category": [feature.category for feature in features],
+            "measure": [feature.measure for feature in features],
         }
     )
-    adoption = also["feature_adoption"].set_index("feature")[list(_ADOPTION)].astype("float64")
-    result = result.join(adoption, on="feature")
-    result["verdict"], result["is_borderline"] = verdicts(result, framework.adoption_benchmark)
-    held_out = split.held_out
-    result["auc"] = evidence.auc
-    result["auc_low"] = evidence.auc_low
-    result["auc_high"] = evidence.auc_high
-    result["average_precision"] = evidence.average_precision
-    result["base_rate"] = float(rows.outcome[held_out].mean()) if held_out.size else nan
-    result["train_rows"] = split.fitted.size
-    result["held_out_rows"] = held_out.size
-    result["held_out_accounts"] = np.unique(rows.accounts[held_out]).size
-    result["split"] = split.kind
-    result["note"] = _note(rows, split, config, unknown_rows=unknown_rows, left_out=left_out)
-    # stable, and the names are already in order: equal importances stay by name
-    result = result.sort_values("importance", ascending=False, kind="stable", ignore_index=True)
-    places = pd.Series(np.arange(1, len(result) + 1), dtype="Int64")
-    result["rank"] = places.where(result["importance"].notna(), pd.NA)
-    return result[list(COLUMNS)]
+    for name, values in _by_feature(evidence, result["feature"].to_numpy()).items():
+        result[name] = values
+    result = result.join(adoption.set_index("feature")[list(_ADOPTION)].astype("float64"), on="feature")
+    result = pd.concat([result, verdicts(result, benchmark)], axis=1)
+    result["talk_to"] = _talk_to(frame, rows, evidence, result["verdict"])
+    for name, value in _of_the_whole(evidence, rows, split, config).items():
+        result[name] = value
+    result["note"] = note(rows, split, config, evidence, unknown_rows=len(frame) - matrix.outcome.size, left_out=left_out)
+    return _ranked(result)[list(COLUMNS)]
 
 
-def verdicts(table: pd.DataFrame, benchmark: "AdoptionBenchmark") -> tuple[pd.Series, pd.Series]:
-    """Return verdict and is_borderline of each row of `table`.
-
-    The first that applies: `ubiquitous` (used by more than the bound of eligible accounts), `niche` (by less than the
-    bound of all accounts), `ranked` (the interval of its importance lies above 0), `weak`. A row is borderline when
-    the Wilson interval of either share holds its bound. Attributes have no adoption, hence neither screen.
-
-    Args:
-        table: the six adoption columns and importance_low; any may be missing.
-        benchmark: bounds as shares.
-    """
-    verdict = np.select(
-        [
-            table["adoption_eligible"] > benchmark.ubiquitous,
-            table["adoption_all"] < benchmark.niche,
-            table["importance_low"] > 0,
-        ],
-        ["ubiquitous", "niche", "ranked"],
-        default="weak",
-    )
-    is_near_ubiquitous = table["adoption_eligible_low"].le(benchmark.ubiquitous) & table["adoption_eligible_high"].ge(
-        benchmark.ubiquitous
-    )
-    is_near_niche = table["adoption_all_low"].le(benchmark.niche) & table["adoption_all_high"].ge(benchmark.niche)
-    return pd.Series(verdict, index=table.index), is_near_ubiquitous | is_near_niche
-
-
-def forest_size(config: "FeatureRanking", fitted_rows: int) -> ForestSize:
-    """Return what a fit of so many rows grows: the configured forest, or a finer one when rows are few."""
-    drawn = max(round(config.maximum_samples * fitted_rows), min(SMALLEST_DRAW, fitted_rows))
-    leaf = min(config.minimum_leaf, max(SMALLEST_LEAF, drawn // LEAVES_PER_TREE))
-    return ForestSize(config.trees, config.maximum_depth, leaf, drawn)
-
-
-def _rows(frame: pd.DataFrame, names: list[str]) -> _Rows:
-    absent = [name for name in names if name not in frame.columns]
-    if absent:
-        raise ValueError(f"feature_matrix has no column for the catalogue features {', '.join(absent)}")
-    known = frame.loc[frame["retained"].notna()].sort_values(["account_key", "observed_at"], ignore_index=True)
-    values = known[names].to_numpy(dtype=np.float64, na_value=nan)
-    infinite = np.isinf(values).sum(axis=0)
-    if infinite.any():
-        worst = int(infinite.argmax())
-        raise ValueError(f"feature_matrix.{names[worst]} holds {infinite[worst]:,} infinite values")
-    return _Rows(
-        accounts=known["account_key"].to_numpy(dtype=np.int64),
-        observed_at=known["observed_at"].to_numpy(dtype="datetime64[us]"),
-        known_at=known["known_at"].to_numpy(dtype="datetime64[us]"),
-        outcome=known["retained"].astype(bool).to_numpy(dtype=np.bool_),
-        features=values,
-    )
-
-
-def _limited(rows: _Rows, seed: int) -> tuple[_Rows, int]:
-    """Return the rows of as many accounts, in order of their hash, as fit in `LARGEST_MATRIX`, and how many are not."""
-    if rows.accounts.size <= LARGEST_MATRIX:
-        return rows, 0
-    # another seed than the folds': the accounts kept must not be those of one fold
-    order = np.argsort(stable_hash(rows.accounts, seed + 1), kind="stable")
-    account_of_next = rows.accounts[order[LARGEST_MATRIX]]
-    kept = order[:LARGEST_MATRIX]
-    kept = np.sort(kept[rows.accounts[kept] != account_of_next])
-    limited = _Rows(rows.accounts[kept], rows.observed_at[kept], rows.known_at[kept], rows.outcome[kept], rows.features[kept])
-    return limited, rows.accounts.size - kept.size
-
-
-def _measured(rows: _Rows, split: Split, is_zero_when_missing: NDArray[np.bool_], config: "FeatureRanking") -> _Evidence:
-    """Fit and score every fold, pool, and resample accounts."""
-    from sklearn.metrics import average_precision_score
-
-    held_out = split.held_out
-    place = {int(row): position for position, row in enumerate(held_out)}
-    features = rows.features.shape[1]
-    plain = np.empty(held_out.size)
-    permuted = np.empty((features, config.repeats, held_out.size))
-    is_used = np.zeros(features, dtype=np.bool_)
-    for number, fold in enumerate(split.folds):
-        if not fold.held_out.size:
-            continue
-        fill = np.where(is_zero_when_missing, 0.0, _below_minimum(rows.features[fold.fitted]))
-        seed = int(np.random.SeedSequence([config.seed, number]).generate_state(1)[0])
-        forest = fit_forest(
-            _filled(rows.features[fold.fitted], fill),
-            rows.outcome[fold.fitted],
-            forest_size(config, fold.fitted.size),
-            seed,
-        )
-        scores = held_out_scores(forest, _filled(rows.features[fold.held_out], fill), config.repeats, [config.seed, number])
-        at = np.array([place[int(row)] for row in fold.held_out])
-        plain[at] = scores.plain
-        permuted[:, :, at] = scores.permuted
-        is_used |= scores.is_used
-
-    outcome = rows.outcome[held_out]
-    resamples = draw_accounts(rows.accounts[held_out], config.resamples, config.seed)
-    auc = roc_auc(plain, outcome)
-    resampled_auc = resampled_roc_auc(plain, outcome, resamples)
-    importance, spread, low, high = (np.zeros(features) for _ in range(4))
-    for feature in np.flatnonzero(is_used):
-        drops = np.array([auc - roc_auc(scores, outcome) for scores in permuted[feature]])
-        resampled_drop = resampled_auc - np.mean(
-            [resampled_roc_auc(scores, outcome, resamples) for scores in permuted[feature]], axis=0
-        )
-        importance[feature] = drops.mean()
-        spread[feature] = drops.std(ddof=1) if drops.size > 1 else nan
-        low[feature], high[feature] = percentile_interval(resampled_drop)
-    auc_low, auc_high = percentile_interval(resampled_auc)
-    precision = float(average_precision_score(outcome, plain))
-    return _Evidence(importance, spread, low, high, auc, auc_low, auc_high, precision)
-
-
-def _below_minimum(fitted: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return for each column a value below its minimum; 0 for a column without values."""
-    least = np.min(np.where(np.isnan(fitted), np.inf, fitted), axis=0)
-    least = np.where(np.isinf(least), 1.0, least)
-    # in steps of the minimum's own size: float32, which the trees read, would lose a 1 beside 1e9
-    return least - np.maximum(1.0, np.abs(least))
-
-
-def _filled(values: NDArray[np.float64], fill: NDArray[np.float64]) -> NDArray[np.float32]:
-    return np.ascontiguousarray(np.where(np.isnan(values), fill, values), dtype=np.float32)
-
-
-def _note(rows: _Rows, split: Split, config: "FeatureRanking", *, unknown_rows: int, left_out: int) -> str:
-    """Return the sentences that a reader needs to judge the ranking."""
-    held_out = split.held_out
-    sentences = []
-    if not split.is_possible:
-        by_class = [int(np.unique(rows.accounts[rows.outcome == value]).size) for value in (True, False)]
-        sentences.append(
-            f"No ranking: {by_class[0]:,} accounts have a row that was retained and {by_class[1]:,} one that was not; "
-            f"every fit and the held-out part need at least {LEAST_ACCOUNTS_BY_CLASS} of each."
-        )
-    elif split.boundary is None:
-        sentences.append(
-            f"Split by account alone: {split.shortfall}. Accounts were scored by forests that had not seen them, but "
-            "on the same dates; a drift over time would not show."
-        )
+def _by_feature(evidence: Evidence | None, names: NDArray[np.object_]) -> dict[str, object]:
+    """Return the columns that differ by feature; without evidence they are missing."""
+    missing = np.full(names.size, nan)
+    if evidence is None:
+        importance = logistic = Importance.nothing(names.size)
+        found = dict.fromkeys(("cut", "association", "association_low", "association_high", "association_p"), missing)
+        counts = np.zeros(names.size, dtype=np.intp)
+        more: dict[str, object] = {
+            "feature_group": names,
+            "strength": missing,
+            "largest_decoy": missing,
+            **found,
+            "association_q": missing,
+            "association_direction": missing,
+            "detectable_difference": np.full(names.size, np.inf),
+            "retained_share": missing,
+            "accounts_with": counts,
+            "accounts_without": counts,
+        }
     else:
-        boundary = np.datetime_as_string(split.boundary, unit="D")
-        sentences.append(
-            f"Fitted on {split.fitted.size:,} rows whose outcome was known by {boundary}, scored on {held_out.size:,} "
-            f"rows of other accounts from then on."
-        )
-    if split.is_possible:
-        fewest = min(fold.fitted.size for fold in split.folds if fold.held_out.size)
-        size = forest_size(config, fewest)
-        if size.minimum_leaf < config.minimum_leaf or size.drawn_rows > round(config.maximum_samples * fewest):
-            sentences.append(
-                f"Few rows: each tree draws {size.drawn_rows:,} of {fewest:,} rows and a leaf holds at least "
-                f"{size.minimum_leaf} (configured: a share of {config.maximum_samples:g}, leaf {config.minimum_leaf})."
-            )
-    if unknown_rows:
-        sentences.append(f"{unknown_rows:,} rows without a known outcome are left out.")
-    if left_out:
-        sentences.append(f"{left_out:,} rows of accounts beyond the first {LARGEST_MATRIX:,} rows, by hash, left out.")
-    return " ".join(sentences)
+        importance, logistic, own = evidence.forest_importance, evidence.logistic_importance, evidence.associations
+        more = {
+            "feature_group": names[evidence.representative],
+            "strength": evidence.strength,
+            "largest_decoy": evidence.largest_decoy,
+            "cut": evidence.cuts,
+            "association": own.difference,
+            "association_low": own.low,
+            "association_high": own.high,
+            "association_p": own.p,
+            "association_q": own.q,
+            "association_direction": own.direction,
+            "detectable_difference": own.detectable,
+            "retained_share": own.retained_share,
+            "accounts_with": own.accounts_with,
+            "accounts_without": own.accounts_without,
+        }
+    return {
+        "importance": importance.mean,
+        "importance_sd": importance.spread,
+        "importance_low": importance.low,
+        "importance_high": importance.high,
+        "logistic_importance": logistic.mean,
+        "logistic_importance_low": logistic.low,
+        "logistic_importance_high": logistic.high,
+        **more,
+    }
+
+
+def _of_the_whole(evidence: Evidence | None, rows: Rows, split: Split, config: "FeatureRanking") -> dict[str, object]:
+    """Return the columns that are the same on every row."""
+    nothing = Quality()
+    forest, logistic, dummy = (evidence.forest, evidence.logistic, evidence.dummy) if evidence else (nothing, nothing, nothing)
+    gain = evidence.difference if evidence else (nan, nan, nan)
+    held_out = split.held_out
+    return {
+        **{name: getattr(forest, name) for name in _QUALITY},
+        **{f"logistic_{name}": getattr(logistic, name) for name in _QUALITY},
+        **dict(zip(("logistic_gain", "logistic_gain_low", "logistic_gain_high"), gain, strict=True)),
+        "is_logistic_better": gain[1] > 0,
+        "dummy_auc": dummy.auc,
+        "dummy_average_precision": dummy.average_precision,
+        "base_rate": float(rows.outcome[held_out].mean()) if held_out.size else nan,
+        "decoys": config.decoys,
+        "decoys_passed": evidence.decoys_passed if evidence else 0,
+        "is_calibrated": is_calibrated(evidence, config.decoys),
+        "train_rows": split.fitted.size,
+        "held_out_rows": held_out.size,
+        "held_out_accounts": np.unique(rows.accounts[held_out]).size,
+        "split": split.kind,
+    }
+
+
+def _ranked(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows in the order of importance, the members of a group together and its representative first."""
+    table["is_representative"] = table["feature"] == table["feature_group"]
+    # the names are in order, and the sorts stable: equals stay by name
+    order = ["importance", "feature_group", "is_representative", "strength"]
+    for column, importance in (("logistic_rank", "logistic_importance"), ("rank", "importance")):
+        order[0] = importance
+        table = table.sort_values(order, ascending=[False, True, False, False], kind="stable", ignore_index=True)
+        places = pd.Series(np.arange(1, len(table) + 1), dtype="Int64")
+        table[column] = places.where(table[importance].notna(), pd.NA)
+    return table
+
+
+def _talk_to(frame: pd.DataFrame, rows: Rows, evidence: Evidence | None, verdict: pd.Series) -> list[str | None]:
+    """Return for each feature of verdict `interview` the accounts against the grain, largest MRR first (unknown last).
+
+    They had it and left, or had it not and stayed.
+    """
+    if evidence is None or not (verdict == "interview").any():
+        return [None] * len(verdict)
+    at = pd.DataFrame({"account_key": rows.accounts, "observed_at": rows.observed_at})
+    told = frame.reindex(columns=["account_key", "observed_at", "account_id", "account_mrr"])
+    told["observed_at"] = told["observed_at"].astype(at["observed_at"].dtype)
+    told = at.merge(told, on=["account_key", "observed_at"], how="left")
+    told["account_id"] = told["account_id"].astype(object).where(told["account_id"].notna(), told["account_key"].astype(str))
+    told["account_mrr"] = pd.to_numeric(told["account_mrr"]).astype("float64")
+    told = told.sort_values(["account_mrr", "account_id"], ascending=[False, True], na_position="last")
+
+    def of(against: NDArray[np.intp]) -> str | None:
+        return ", ".join(told.loc[told.index.isin(against), "account_id"].head(MOST_TO_TALK_TO)) or None
+
+    pairs = zip(verdict, evidence.associations.against, strict=True)
+    return [of(against) if each == "interview" else None for each, against in pairs]

@@ -1,4 +1,4 @@
-"""Defines the account bootstrap: which accounts a resample draws, and the ROC AUC of every resample at once.
+"""Defines the account bootstrap: which accounts a resample draws, and the scores' worth in every resample at once.
 
 Put here what resamples accounts, whatever the statistic is for. Keep out models, splits and verdicts. Rows of one
 account are dependent, so that an interval over rows would be too narrow: accounts are drawn, and a row counts as often
@@ -11,6 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 _Floats = NDArray[np.float64]
+
+_RESAMPLES_AT_ONCE = 50
+"""Rows × this many numbers are held at a time."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,86 @@ def resampled_roc_auc(scores: _Floats, outcome: NDArray[np.bool_], resamples: Ac
     pairs = rare_at.sum(axis=0, dtype=np.float64) * common_at[-1].astype(np.float64)
     area: _Floats = np.divide(pairs_won, pairs, out=np.full(pairs.shape, np.nan), where=pairs > 0)
     return area if is_positive_rare else 1.0 - area
+
+
+def average_precision(scores: _Floats, outcome: NDArray[np.bool_]) -> float:
+    """Return the average precision, Σ (recallₙ − recallₙ₋₁) · precisionₙ over the distinct scores; NaN without a True."""
+    alone = AccountResamples(np.zeros(scores.size, dtype=np.intp), np.ones((1, 1), dtype=np.float32))
+    return float(resampled_average_precision(scores, outcome, alone)[0])
+
+
+def resampled_average_precision(scores: _Floats, outcome: NDArray[np.bool_], resamples: AccountResamples) -> _Floats:
+    """Return the average precision of every resample, shape (resamples,); NaN where no row of the outcome was drawn.
+
+    Rows of one score are called together, as in scikit-learn's `average_precision_score`.
+
+    Args:
+        scores: shape (rows,), finite.
+        outcome: shape (rows,), True for the class that should score higher.
+        resamples: draws of the accounts of these rows.
+    """
+    falling = np.argsort(-scores, kind="stable")
+    is_last_of_tie = np.append(np.diff(scores[falling]) != 0, True)
+    found = np.empty(resamples.weights.shape[1])
+    accounts, reached = resamples.positions[falling], outcome[falling, np.newaxis]
+    for start in range(0, found.size, _RESAMPLES_AT_ONCE):
+        drawn = resamples.weights[accounts, start : start + _RESAMPLES_AT_ONCE].astype(np.float64)
+        called = np.cumsum(drawn, axis=0)[is_last_of_tie]
+        right = np.cumsum(np.where(reached, drawn, 0.0), axis=0)[is_last_of_tie]
+        step = np.diff(right, axis=0, prepend=0.0)
+        precision = np.divide(right, called, out=np.zeros_like(right), where=called > 0)
+        total = right[-1]
+        summed = (step * precision).sum(axis=0)
+        found[start : start + _RESAMPLES_AT_ONCE] = np.divide(summed, total, out=np.full(total.shape, np.nan), where=total > 0)
+    return found
+
+
+def placements(scores: _Floats, outcome: NDArray[np.bool_]) -> _Floats:
+    """Return for each row the share of rows of the other class that it is scored rightly against, shape (rows,).
+
+    Of a row with the outcome, the share of the others that score lower; of one without, the share that score higher;
+    a tie counts one half. The mean over either class is the ROC AUC (DeLong, DeLong and Clarke-Pearson 1988). NaN when
+    a class has no row.
+    """
+    with_outcome = int(outcome.sum())
+    without = outcome.size - with_outcome
+    if not with_outcome or not without:
+        return np.full(scores.size, np.nan)
+    rising = np.argsort(scores)
+    tie = np.cumsum(np.append(0, np.diff(scores[rising]) != 0))
+    reached = np.bincount(tie, weights=outcome[rising])
+    others = np.bincount(tie) - reached
+    others_below = np.cumsum(others) - others / 2
+    reached_above = with_outcome - np.cumsum(reached) + reached / 2
+    found = np.empty(scores.size)
+    found[rising] = np.where(outcome[rising], others_below[tie] / without, reached_above[tie] / with_outcome)
+    return found
+
+
+def resampled_auc_difference(difference: _Floats, outcome: NDArray[np.bool_], resamples: AccountResamples) -> _Floats:
+    """Return the difference of two AUC in every resample, shape (resamples,), to the first order.
+
+    The AUC is a mean over pairs; its first-order term in the draws is the mean of the placements over either class
+    (Hájek's projection). What is left out is of the order of 1 / accounts, where the interval's width is of 1 / √accounts,
+    and it is nearly the same for both AUC. It is a hundred times faster than `resampled_roc_auc`, which sorts rows.
+
+    Args:
+        difference: placements of one scoring less those of the other, shape (rows,); means of several are allowed.
+        outcome: shape (rows,).
+        resamples: draws of the accounts of these rows.
+    """
+    accounts = resamples.weights.shape[0]
+    whole = float(difference[outcome].mean()) if outcome.any() else float("nan")
+
+    def drawn_mean(is_in: NDArray[np.bool_]) -> _Floats:
+        positions = resamples.positions[is_in]
+        # in the precision of the draws: turning those into float64 would cost more than the products
+        summed = np.bincount(positions, weights=difference[is_in], minlength=accounts).astype(np.float32) @ resamples.weights
+        rows = np.bincount(positions, minlength=accounts).astype(np.float32) @ resamples.weights
+        mean: _Floats = np.divide(summed, rows, out=np.full(rows.shape, np.nan), where=rows > 0, dtype=np.float64)
+        return mean
+
+    return drawn_mean(outcome) + drawn_mean(~outcome) - whole
 
 
 def percentile_interval(resampled: _Floats, level: float = 0.95) -> tuple[float, float]:

@@ -273,7 +273,8 @@ def _note(row: Mapping[object, object], rows: Landmark, *, is_billed: bool) -> s
 def _talk_to(rows: Landmark, did: NDArray[np.bool_]) -> str | None:
     """Return the accounts against the grain, largest MRR first (unknown last), then by name."""
     against = np.flatnonzero(did != rows.reached)
-    ranked = sorted(against, key=lambda row: (-np.nan_to_num(rows.mrr[row], nan=-np.inf), rows.account_id[row]))
+    known = np.nan_to_num(rows.mrr, nan=-np.inf)
+    ranked = sorted(against, key=lambda row: (-known[row], rows.account_id[row]))
     return ", ".join(str(rows.account_id[row]) for row in ranked[:MOST_TO_TALK_TO]) or None
 
 

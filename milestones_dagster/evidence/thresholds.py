@@ -113,7 +113,9 @@ def usage_curve(frame: pd.DataFrame, framework: "Framework", also: Mapping[str, 
 def activation(frame: pd.DataFrame, framework: "Framework", also: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Return the one row of `derived` for the activation count; `frame` is `activation_landmarks`."""
     del also
-    return derived(frame, "activation", framework.activation.adopted, framework.threshold_search, caveats_of(framework, "activation"))
+    return derived(
+        frame, "activation", framework.activation.adopted, framework.threshold_search, caveats_of(framework, "activation")
+    )
 
 
 def usage(frame: pd.DataFrame, framework: "Framework", also: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

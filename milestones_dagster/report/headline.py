@@ -174,11 +174,14 @@ def _auc(connection: duckdb.DuckDBPyConnection) -> tuple[float, float, float] | 
 
 
 def _features(connection: duckdb.DuckDBPyConnection) -> tuple[RankedFeature, ...]:
+    """Return the first of each of the most important groups: its members share one importance."""
     if not _is_current(connection, _RANKING):
         return ()
     rows = connection.execute(
         """SELECT title, importance, importance_low, importance_high, verdict FROM evidence.feature_importance
-           WHERE verdict NOT IN ('ubiquitous', 'niche') AND rank IS NOT NULL ORDER BY rank LIMIT 5""",
+           WHERE verdict NOT IN ('ubiquitous', 'niche') AND rank IS NOT NULL
+           QUALIFY row_number() OVER (PARTITION BY feature_group ORDER BY rank) = 1
+           ORDER BY rank LIMIT 5""",
     ).fetchall()
     return tuple(RankedFeature(*row) for row in rows)
 

@@ -357,7 +357,7 @@ def test_check_config_prints_every_problem_at_once(files: Deliveries) -> None:
         "error: sources.yaml: events[0].columns.event",
     ]
     assert errors[0].endswith("found '3', expected a duration with its unit, such as 90 d, 24 h or 3 months")
-    assert errors[1].endswith("closest: threshold")
+    assert errors[1].endswith("closest: threshold, adopted_threshold")
     assert said.lines[-1] == f"{files.config}: 3 error(s), 1 warning(s)"
     # the same sentences stop a run and a plan before they begin
     for command in ("run", "plan"):

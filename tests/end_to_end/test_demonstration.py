@@ -170,15 +170,17 @@ def test_planted_roles_of_features_come_out(twice: Twice) -> None:
     assert len(roles["niche_premium"]) == 5
     for feature in roles["niche_premium"]:
         verdict, is_borderline = verdicts[feature]
-        # so few use them that one account more or less may carry one over the bound; then the table says so
-        assert verdict == "niche" or (verdict == "weak" and is_borderline), feature
-    ranked = {feature for feature, (verdict, _) in verdicts.items() if verdict == "ranked"}
-    assert ranked & set(roles["driver"])
-    assert not ranked & {*roles["ubiquitous"], *roles["niche_premium"]}
-    ((best,),) = twice.company.made(
-        "SELECT feature FROM evidence.feature_importance WHERE verdict NOT IN ('ubiquitous', 'niche') ORDER BY rank LIMIT 1"
+        # so few use them that one account more or less may carry one over the bound; then the table says so, or asks to talk
+        assert verdict in {"niche", "interview"} or (verdict == "weak" and is_borderline), feature
+    # four hundred accounts decide little: what is decided is right, and what matters most is a driver or a near copy of one
+    found = {feature for feature, (verdict, _) in verdicts.items() if verdict == "differentiator"}
+    assert not found & {*roles["ubiquitous"], *roles["niche_premium"]}
+    best = twice.company.made(
+        """SELECT feature FROM evidence.feature_importance WHERE feature_group = (
+             SELECT feature_group FROM evidence.feature_importance WHERE verdict NOT IN ('ubiquitous', 'niche') ORDER BY rank LIMIT 1
+           )"""
     )
-    assert best in roles["driver"]
+    assert {feature for (feature,) in best} & set(roles["driver"])
 
 
 def test_routine_and_rare_setup_steps_are_told_apart(twice: Twice) -> None:

@@ -6,70 +6,16 @@ from math import nan
 import numpy as np
 import pandas as pd
 import pytest
+from ranking_world import ADOPTION, adoption, framework, impostor, matrix
 
-from milestones_dagster.config.framework import AdoptionBenchmark, Framework
-from milestones_dagster.evidence import forest
-from milestones_dagster.evidence.forest import COLUMNS, forest_size, rank, verdicts
-
-ADOPTION = [column for column in COLUMNS if column.startswith("adoption_")]
-BORDERS = (0.4, 0.3, 0.5, 0.2, 0.1, 0.3)
-
-
-def framework(names, measures=None, **ranking):
-    """Return a framework with these catalogue features; few trees and resamples unless the test says otherwise."""
-    catalogue = []
-    for name in names:
-        measure = (measures or {}).get(name, "count")
-        own = {"attribute": "seats"} if measure == "attribute" else {"events": ["used"]}
-        if measure == "setting":
-            own = {"on_events": ["used"]}
-        catalogue.append({"name": name, "title": f"Title of {name}", "category": "area", "measure": measure, **own})
-    event_rule = {"title": "Use", "events": ["used"], "threshold": 1}
-    level = {"at_least": 1, "of": ["driver"]}
-    return Framework.model_validate(
-        {
-            "product": "Test",
-            "core_events": ["used"],
-            "setup": {"steps": [{"name": "first", "title": "First", "events": ["used"]}]},
-            "activation": event_rule,
-            "usage": event_rule,
-            "maturity": {"categories": [{"name": "area", "title": "Area", "basic": level, "mature": level}]},
-            "features": {"catalogue": catalogue},
-            "feature_ranking": {"trees": 30, "repeats": 3, "resamples": 100} | ranking,
-        }
-    )
-
-
-def adoption(names, borders=BORDERS):
-    return {"feature_adoption": pd.DataFrame([[name, *borders] for name in names], columns=["feature", *ADOPTION])}
-
-
-def matrix(*, accounts, months, noise, effect=1.0, intercept=1.0, seed=0):
-    """Return a feature matrix: `driver` (effect), `second` (half of it) and `noise` features that do nothing.
-
-    Every account has its own level of each feature and its own taste for staying, so that its rows are dependent.
-    """
-    generator = np.random.default_rng(seed)
-    names = ["driver", "second", *(f"noise_{number:02d}" for number in range(noise))]
-    account = np.repeat(np.arange(accounts), months)
-    levels = generator.normal(size=(accounts, len(names)))[account]
-    values = generator.poisson(np.exp(0.3 + 0.7 * levels)).astype(float)
-    scaled = np.log1p(values) - np.log1p(values).mean(axis=0)
-    taste = 0.5 * generator.normal(size=accounts)[account]
-    logit = intercept + 1.5 * effect * scaled[:, 0] + 0.75 * effect * scaled[:, 1] + taste
-    start = generator.integers(0, 24 - months + 1, accounts)[account] + np.tile(np.arange(months), accounts)
-    observed_at = (np.datetime64("2024-01", "M") + start).astype("datetime64[us]")
-    frame = pd.DataFrame(values, columns=names)
-    frame.insert(0, "account_key", account.astype(np.int64) * 7_919 - 5_000)
-    frame.insert(1, "observed_at", observed_at)
-    frame.insert(2, "known_at", observed_at + np.timedelta64(97, "D"))
-    frame.insert(3, "retained", generator.random(account.size) < 1 / (1 + np.exp(-logit)))
-    return frame, names
+from milestones_dagster.evidence import feature_notes, ranking_rows
+from milestones_dagster.evidence.fold_fit import forest_size
+from milestones_dagster.evidence.forest import COLUMNS, rank, ranking
 
 
 @pytest.fixture(scope="module")
 def planted():
-    frame, names = matrix(accounts=500, months=8, noise=8)
+    frame, names = matrix(accounts=900, months=6, noise=8)
     return frame, names, rank(frame, framework(names), adoption(names))
 
 
@@ -80,7 +26,10 @@ def test_planted_drivers_rank_first_and_noise_is_about_zero(planted):
     assert sorted(table["feature"]) == sorted(names)
     assert table["rank"].tolist() == list(range(1, 11))
     assert table["feature"].tolist()[:2] == ["driver", "second"]
-    assert table["verdict"].tolist()[:2] == ["ranked", "ranked"]
+    assert table["verdict"].tolist()[:2] == ["differentiator", "differentiator"]
+    assert set(table["verdict"][2:]) == {"weak"}
+    assert table["feature_group"].tolist() == table["feature"].tolist()
+    assert table["is_representative"].all()
     first, noise = table.iloc[0], table[table["feature"].str.startswith("noise")]
     assert first["importance_low"] < first["importance"] < first["importance_high"]
     assert noise["importance"].abs().max() < 0.05 * first["importance"]
@@ -142,7 +91,7 @@ def test_one_row_per_account_and_many_features_find_the_driver():
     table = rank(frame, framework(names, trees=100), adoption(names))
 
     first = table.iloc[0]
-    assert (first["feature"], first["verdict"]) == ("driver", "ranked")
+    assert (first["feature"], first["verdict"]) in {("driver", "differentiator"), ("driver", "interview")}
     assert first["auc_low"] > 0.6
     assert first["split"] == "time and account"
     assert "Few rows: each tree draws " in first["note"]
@@ -170,7 +119,8 @@ def test_too_few_of_a_class_give_no_ranking_and_a_readable_note(left):
     assert table["feature"].tolist() == sorted(names)
     missing = ["rank", "importance", "importance_sd", "importance_low", "auc", "auc_low", "auc_high"]
     assert table[missing].isna().all(axis=None)
-    assert (table["verdict"] == "ubiquitous").all()
+    assert (table["verdict"] == "interview").all()
+    assert table["talk_to"].isna().all()
     assert table["note"].iloc[0] == (
         f"No ranking: {200 - left} accounts have a row that was retained and {left} one that was not; "
         "every fit and the held-out part need at least 10 of each."
@@ -205,6 +155,7 @@ def test_missing_counts_are_zero_and_missing_ratios_are_apart():
     holed = frame.assign(driver=frame["driver"].where(frame["driver"] > 0), second=frame["second"].where(frame["second"] > 1))
     found = rank(holed, framework(names, measures), adoption(names))
 
+    # a missing ratio is unknown, not small: the association and the logistic regression leave it out
     numbers = ["feature", "importance", "auc", "auc_low"]
     pd.testing.assert_frame_equal(expected[numbers], found[numbers], check_exact=True)
 
@@ -215,7 +166,8 @@ def test_a_feature_without_any_value_is_weak():
     table = rank(frame.assign(noise_00=nan), framework(names, {"noise_00": "attribute"}), adoption(names))
 
     row = table.set_index("feature").loc["noise_00"]
-    assert (row["importance"], row["importance_low"], row["verdict"]) == (0, 0, "weak")
+    assert (row["importance"], row["importance_low"], row["verdict"]) == (0, 0, "interview")
+    assert row["reason"] == "all 0 held-out accounts are on one side of it: nothing to compare"
 
 
 def test_an_attribute_has_no_adoption(planted):
@@ -224,7 +176,7 @@ def test_an_attribute_has_no_adoption(planted):
     table = rank(frame, framework(names, {"driver": "attribute"}), adoption(names[1:])).set_index("feature")
 
     assert table.loc["driver", ADOPTION].isna().all()
-    assert (table.loc["driver", "verdict"], table.loc["driver", "is_borderline"]) == ("ranked", False)
+    assert (table.loc["driver", "verdict"], table.loc["driver", "is_borderline"]) == ("differentiator", False)
 
 
 def test_a_missing_column_is_named():
@@ -240,31 +192,6 @@ def test_infinite_values_are_refused_by_name():
 
     with pytest.raises(ValueError, match=r"feature_matrix\.second holds 1 infinite values"):
         rank(frame, framework(names), adoption(names))
-
-
-@pytest.mark.parametrize(
-    ("eligible", "everyone", "importance_low", "verdict", "is_borderline"),
-    [
-        ((0.90, 0.85, 0.94), (0.90, 0.85, 0.94), 0.01, "ubiquitous", False),
-        ((0.81, 0.79, 0.83), (0.40, 0.38, 0.42), 0.01, "ubiquitous", True),
-        ((0.80, 0.78, 0.82), (0.40, 0.38, 0.42), 0.01, "ranked", True),  # the bound itself is not beyond it
-        ((0.85, 0.81, 0.89), (0.03, 0.02, 0.04), 0.01, "ubiquitous", False),  # the first that applies
-        ((0.30, 0.20, 0.40), (0.04, 0.03, 0.06), 0.01, "niche", True),
-        ((0.30, 0.20, 0.40), (0.02, 0.01, 0.04), 0.01, "niche", False),
-        ((0.30, 0.20, 0.40), (0.05, 0.05, 0.06), 0.01, "ranked", True),
-        ((0.30, 0.20, 0.40), (0.30, 0.20, 0.40), 0.01, "ranked", False),
-        ((0.30, 0.20, 0.40), (0.30, 0.20, 0.40), 0.0, "weak", False),
-        ((0.30, 0.20, 0.40), (0.30, 0.20, 0.40), nan, "weak", False),
-        ((nan, nan, nan), (nan, nan, nan), 0.01, "ranked", False),
-        ((nan, nan, nan), (nan, nan, nan), -0.01, "weak", False),
-    ],
-)
-def test_verdicts_by_hand(eligible, everyone, importance_low, verdict, is_borderline):
-    table = pd.DataFrame([[*eligible, *everyone, importance_low]], columns=[*ADOPTION, "importance_low"])
-
-    found, borderline = verdicts(table, AdoptionBenchmark(ubiquitous=0.8, niche=0.05))
-
-    assert (found[0], borderline[0]) == (verdict, is_borderline)
 
 
 @pytest.mark.parametrize(
@@ -286,13 +213,115 @@ def test_a_small_matrix_grows_a_finer_forest(rows, drawn, leaf):
 
 def test_a_large_matrix_is_cut_by_whole_accounts(planted, monkeypatch):
     frame, names, _ = planted
-    monkeypatch.setattr(forest, "LARGEST_MATRIX", 2_001)
+    monkeypatch.setattr(ranking_rows, "LARGEST_MATRIX", 2_001)
+    monkeypatch.setattr(feature_notes, "LARGEST_MATRIX", 2_001)
 
     table = rank(frame, framework(names), adoption(names))
 
-    # 500 accounts of 8 rows: 250 of them are the most that 2,001 rows hold
-    assert "2,000 rows of accounts beyond the first 2,001 rows, by hash, left out." in table["note"].iloc[0]
+    # accounts of 6 rows: 333 of 900 are the most that 2,001 rows hold
+    assert "3,402 rows of accounts beyond the first 2,001 rows, by hash, left out." in table["note"].iloc[0]
     assert table["feature"].iloc[0] == "driver"
+
+
+def test_the_models_beside_stand_on_every_row(planted):
+    _, _, table = planted
+    first = table.iloc[0]
+
+    # effects on a log scale, added up: what a logistic regression is made for
+    assert first["logistic_auc_low"] < first["logistic_auc"] < first["logistic_auc_high"]
+    assert first["logistic_gain"] == pytest.approx(first["logistic_auc"] - first["auc"])
+    assert first["logistic_gain_low"] < first["logistic_gain"] < first["logistic_gain_high"]
+    assert first["is_logistic_better"] == (first["logistic_gain_low"] > 0)
+    assert first["dummy_auc"] == 0.5
+    assert first["dummy_average_precision"] == pytest.approx(first["base_rate"])
+    assert first["average_precision_low"] < first["average_precision"] < first["average_precision_high"]
+    assert table.sort_values("logistic_rank")["feature"].tolist()[:2] == ["driver", "second"]
+    assert (first["decoys"], first["is_calibrated"]) == (5, True)
+    assert first["decoys_passed"] <= 1
+    assert f"{first['decoys_passed']} of 5 decoys passed." in first["note"]
+    whole = table.columns[table.columns.get_loc("auc") :]
+    assert (table[whole] == first[whole]).all(axis=None)
+
+
+def test_where_logistic_is_better_the_note_says_so_and_both_rankings_are_there():
+    # leaves of half the rows cannot follow two drivers
+    frame, names = matrix(accounts=600, months=8, noise=3, effect=2)
+
+    table = rank(frame, framework(names, trees=10, minimum_leaf=100_000, maximum_depth=1), adoption(names))
+
+    first = table.iloc[0]
+    assert first["is_logistic_better"]
+    assert first["logistic_gain_low"] > 0
+    assert "A logistic regression does better than the forest" in first["note"]
+    assert sorted(table["logistic_rank"]) == [1, 2, 3, 4, 5]
+    assert table["logistic_importance"].notna().all()
+
+
+def test_members_of_a_group_share_the_importance_and_follow_their_representative():
+    frame, names = matrix(accounts=900, months=6, noise=2)
+    frame["copy"] = frame["driver"] * 2 + 1
+    names = [*names, "copy"]
+
+    table = rank(frame, framework(names), adoption(names))
+
+    assert set(table["feature"][:2]) == {"driver", "copy"}
+    top = table.iloc[:2]
+    assert top["is_representative"].tolist() == [True, False]
+    assert set(top["feature_group"]) == {top["feature"][0]}
+    assert top["importance"].nunique() == top["logistic_importance"].nunique() == 1
+    assert set(top["verdict"]) == {"differentiator"}
+
+
+def test_a_feature_that_hurts_is_a_warning_sign():
+    frame, names = matrix(accounts=1000, months=6, noise=2, effect=-1.5)
+
+    table = rank(frame, framework(names), adoption(names)).set_index("feature")
+
+    assert (table.loc["driver", "verdict"], table.loc["second", "verdict"]) == ("warning_sign", "warning_sign")
+    assert table.loc["driver", "association_high"] < 0
+
+
+def test_what_premium_alone_has_is_no_differentiator_for_being_premium():
+    frame, names = impostor()
+    plans = {"premium_only": ["premium"]}
+
+    table = rank(frame, framework(names, plans=plans), adoption(names)).set_index("feature")
+
+    assert table.loc["premium_only", "verdict"] == "weak"
+    assert table.loc["driver", "verdict"] == "differentiator"
+    # neither plan nor eligibility: it would stand among the first
+    forgotten = rank(frame.assign(plan=None), framework(names), adoption(names)).set_index("feature")
+    assert forgotten.loc["premium_only", "association_q"] < 0.001
+    assert forgotten.loc["premium_only", "verdict"] == "differentiator"
+
+
+def test_a_few_accounts_decide_nothing_and_say_whom_to_talk_to():
+    frame, names = matrix(accounts=150, months=6, noise=1)
+    frame["account_id"] = "company-" + frame["account_key"].astype(str)
+    frame["account_mrr"] = frame["account_key"] / 1000
+
+    table = rank(frame, framework(names), adoption(names))
+
+    row = table.iloc[0]
+    assert (row["verdict"], row["trust"]) == ("interview", "interview")
+    named = row["talk_to"].split(", ")
+    assert 0 < len(named) <= 20
+    revenue = frame.drop_duplicates("account_id").set_index("account_id")["account_mrr"]
+    assert revenue[named].is_monotonic_decreasing
+    # without names and revenue, by key
+    bare = rank(frame.drop(columns=["account_id", "account_mrr"]), framework(names), adoption(names))
+    assert set(bare.loc[0, "talk_to"].split(", ")) <= set(frame["account_key"].astype(str))
+
+
+def test_the_parts_alone_are_enough(planted):
+    frame, names, table = planted
+    made = framework(names)
+
+    again = ranking(
+        frame, made.features.catalogue, made.feature_ranking, made.adoption_benchmark, adoption(names)["feature_adoption"]
+    )
+
+    pd.testing.assert_frame_equal(table, again, check_exact=True)
 
 
 @pytest.mark.slow

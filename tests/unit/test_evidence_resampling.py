@@ -8,8 +8,12 @@ from hypothesis.extra.numpy import arrays
 
 from milestones_dagster.evidence.resampling import (
     AccountResamples,
+    average_precision,
     draw_accounts,
     percentile_interval,
+    placements,
+    resampled_auc_difference,
+    resampled_average_precision,
     resampled_roc_auc,
     roc_auc,
 )
@@ -105,3 +109,66 @@ def test_draws_depend_on_the_seed_and_the_accounts_alone():
 def test_percentile_interval_leaves_undefined_resamples_out():
     assert percentile_interval(np.array([np.nan, *np.arange(101.0)])) == pytest.approx((2.5, 97.5))
     assert np.isnan(percentile_interval(np.array([np.nan]))).all()
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_average_precision_equals_that_of_scikit_learn(ties):
+    from sklearn.metrics import average_precision_score
+
+    generator = np.random.default_rng(5)
+    scores = generator.normal(size=300).round(1 if ties else 6)
+    outcome = generator.random(300) < 0.3
+
+    assert average_precision(scores, outcome) == pytest.approx(average_precision_score(outcome, scores))
+
+
+def test_resampled_average_precision_is_that_of_the_rows_drawn():
+    from sklearn.metrics import average_precision_score
+
+    generator = np.random.default_rng(6)
+    accounts = np.sort(generator.integers(0, 40, 200)).astype(np.int64)
+    scores, outcome = generator.normal(size=200).round(1), generator.random(200) < 0.4
+    resamples = draw_accounts(accounts, 60, seed=1)
+
+    found = resampled_average_precision(scores, outcome, resamples)
+
+    for resample in range(60):
+        rows = np.repeat(np.arange(200), resamples.weights[resamples.positions, resample].astype(int))
+        assert found[resample] == pytest.approx(average_precision_score(outcome[rows], scores[rows]))
+
+
+def test_average_precision_without_the_outcome_is_unknown():
+    assert np.isnan(average_precision(np.array([1.0, 2.0]), np.array([False, False])))
+
+
+def test_placements_by_hand():
+    # with the outcome: 3 and 1; without: 2, 1 and 0
+    scores = np.array([3.0, 2, 1, 1, 0])
+    outcome = np.array([True, False, True, False, False])
+    # 3 beats all three; 1 beats 0 and ties with 1: (1 + 1/2) / 3; 2 loses to 3 alone; 1 loses to 3 and ties; 0 loses to both
+    assert placements(scores, outcome) == pytest.approx([1, 0.5, 0.5, 0.75, 1])
+    assert placements(scores, outcome)[outcome].mean() == pytest.approx(roc_auc(scores, outcome))
+    assert placements(scores, outcome)[~outcome].mean() == pytest.approx(roc_auc(scores, outcome))
+    assert np.isnan(placements(scores, np.zeros(5, dtype=bool))).all()
+
+
+def test_the_first_order_difference_has_the_interval_of_the_exact_one():
+    generator = np.random.default_rng(8)
+    accounts = np.repeat(np.arange(300), 3).astype(np.int64)
+    outcome = generator.random(900) < 0.3
+    good = outcome + generator.normal(size=900)
+    worse = 0.4 * outcome + generator.normal(size=900)
+    resamples = draw_accounts(accounts, 400, seed=2)
+    exact = resampled_roc_auc(good, outcome, resamples) - resampled_roc_auc(worse, outcome, resamples)
+
+    found = resampled_auc_difference(placements(good, outcome) - placements(worse, outcome), outcome, resamples)
+
+    assert np.corrcoef(found, exact)[0, 1] > 0.995
+    width = exact.std()
+    assert np.abs(np.array(percentile_interval(found)) - percentile_interval(exact)).max() < 0.1 * width
+
+
+def test_a_difference_of_nothing_is_nothing_in_every_resample():
+    resamples = draw_accounts(np.arange(20, dtype=np.int64), 30, seed=0)
+    found = resampled_auc_difference(np.zeros(20), np.arange(20) < 7, resamples)
+    assert (found == 0).all()

@@ -13,7 +13,7 @@ import pytest
 from milestones_dagster.config.thresholds import ThresholdSearch
 from milestones_dagster.evidence import thresholds
 from milestones_dagster.evidence.association import at_or_above, cmh
-from milestones_dagster.evidence.threshold_resamples import isotonic, response, stability
+from milestones_dagster.evidence.threshold_resamples import draws, isotonic, response, stability
 from milestones_dagster.evidence.threshold_search import Rows, Search, halves, picked
 from milestones_dagster.evidence.thresholds import CURVE_COLUMNS, Effect, curve, derived, effect, no_signal
 
@@ -353,6 +353,17 @@ def test_a_planted_jump_is_recovered_and_lies_in_the_stability_interval():
     assert within / worlds >= 0.9
     assert covered / worlds >= 0.93
     assert np.median(widths) <= 0.7
+
+
+def test_stability_draws_two_fifths_as_many_accounts():
+    assert [draw.sum() for draw in draws(7, 3, 1, 4)] == [4, 4, 4]
+    assert [draw.sum() for draw in draws(7, 2, 1)] == [7, 7]
+    rows = Rows.of(company(np.random.default_rng(21), 301))
+    search = Search(rows, CONFIG.reach)
+    picks = np.sort(search.picks(draws(301, 40, 5, 121)))
+    found = stability(search, 40, 5)
+    # 40 sorted picks: the 2.5 percentile lies between the first two, the 97.5 between the last two; rounded outwards
+    assert (found.low, found.high, found.picked_share) == (picks[0], picks[-1], 1.0)
 
 
 def test_nothing_planted_gives_a_signal_in_about_one_of_twenty_at_most():

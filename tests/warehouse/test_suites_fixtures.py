@@ -56,8 +56,12 @@ def clean(tmp_path_factory) -> Iterator[Made]:
         connection = run.session.warehouse.connection
         connection.execute(f"CREATE TABLE evidence.feature_importance ({columns})")
         connection.execute(
-            "INSERT INTO evidence.feature_importance BY NAME SELECT feature, title, measure, 'weak' AS verdict, "
-            "FALSE AS is_borderline, 0.7 AS auc, 0.6 AS auc_low, 0.8 AS auc_high, 10 AS train_rows, 10 AS held_out_rows, "
+            "INSERT INTO evidence.feature_importance BY NAME SELECT feature, title, measure, feature AS feature_group, "
+            "TRUE AS is_representative, row_number() OVER (ORDER BY feature) AS rank, 0.01 AS importance, 0 AS importance_low, "
+            "0.02 AS importance_high, 1 AS accounts_with, 1 AS accounts_without, 0.1 AS detectable_difference, 0.5 AS association, "
+            "'mixed' AS trust, 'weak' AS verdict, 'By hand' AS reason, "
+            "FALSE AS is_borderline, 0.7 AS auc, 0.6 AS auc_low, 0.8 AS auc_high, FALSE AS is_logistic_better, 5 AS decoys, "
+            "0 AS decoys_passed, TRUE AS is_calibrated, 10 AS train_rows, 10 AS held_out_rows, "
             "2 AS held_out_accounts, 'account' AS split, 'By hand.' AS note FROM config.feature"
         )
         yield run
@@ -109,6 +113,10 @@ MAY_OF_ALL = {"month": "2025-05-01", "segment_kind": "all", "segment": "all"}
 CURVE = (
     "INSERT INTO {t} (value, is_candidate, is_pick, retention, retention_low, retention_high) "
     "VALUES (1, FALSE, FALSE, 0.5, 0.4, 0.6), (2, TRUE, TRUE, 0.6, 0.5, 0.7), (3, TRUE, FALSE, 0.6, 0.5, 0.8)"
+)
+EARNED = (
+    "UPDATE {t} SET verdict = 'differentiator', importance_low = 0.005, largest_decoy = 0.001, association = 0.1, "
+    "association_q = 0.05 WHERE feature = 'sla'"
 )
 SIGNAL = "UPDATE {t} SET is_signal = TRUE, reason = NULL, derived = 5, candidates = 3, trust = 'mixed', difference = 0.1, p = 0.05"
 WINDOWS = (
@@ -344,6 +352,12 @@ BY_HAND: dict[tuple[str, str], Case] = {
     ),
     ("feature_importance", "verdicts_known"): Case(
         "UPDATE {t} SET verdict = 'good' WHERE feature = 'sla'", 1, 10, [{"feature": "sla"}], 10
+    ),
+    ("feature_importance", "verdicts_earned"): Case(
+        f"{EARNED}; UPDATE {{t}} SET importance_low = 0 WHERE feature = 'sla'", 1, 10, [{"feature": "sla"}], 10, clean=EARNED
+    ),
+    ("feature_importance", "groups_share_their_importance"): Case(
+        "UPDATE {t} SET feature_group = 'chat_days', importance = 0.02 WHERE feature = 'sla'", 1, 10, [{"feature_group": "chat_days"}], 10
     ),
     # no outcome is known yet: a curve and a search by hand, two candidates above the least value, two windows
     ("activation_window_search", "only_the_best_wins"): Case(
@@ -815,7 +829,7 @@ def test_every_rule_has_a_passing_and_a_failing_fixture(clean):
     declared = clean.session.declared
     product = {(table, rule.name) for table, rules in declared.suites.items() for rule in rules if rule.origin == "product"}
     assert product == set(BY_HAND) | set(IN_FILES) | APART
-    assert len(product) == 84
+    assert len(product) == 86
     # every YAML beside a table is read
     files = {path.stem for path in SQL_ROOT.rglob("*.yaml")}
     assert {table for table, _ in product} == files

@@ -229,7 +229,7 @@ DEPENDENCIES = {
     "activation_threshold_curve": ("activation_landmarks",),
     "activation_window_search": ("activation_landmarks",),
     "feature_adoption": ("account_event_daily", "account_history", "account_tenure", "rule_events"),
-    "feature_importance": ("feature_adoption", "feature_matrix"),
+    "feature_importance": ("account_history", "accounts", "feature_adoption", "feature_matrix"),
     "feature_matrix": (
         "account_copies",
         "account_event_daily",

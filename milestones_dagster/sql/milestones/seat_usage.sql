@@ -1,8 +1,9 @@
 /*
 about: >
-  What an account got done in a month per seat it paid for, before any threshold: what usage_ratio holds against its threshold, and what that threshold may be
-  derived from. `resolved` follows what is known now; `resolved_at_close` is as of the month's end and never changes.
-  A conversation is its account's that the resolving event names, else that of its earliest contact: the account on the contact's event, else of its user.
+  What an account got done in a month per seat it paid for; usage_ratio holds it against the threshold. Seats are weighted by the time they were
+  paid, so that a small, healthy account is as visible as a large one. `resolved` follows what is known now; `resolved_at_close` is as of the
+  month's end and never changes. A conversation is its account's that the resolving event names, else that of its earliest contact: the account on
+  the contact's event, else of its user.
 grain: one row per account and month
 key: [account_id, month]
 columns:

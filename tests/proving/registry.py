@@ -1,0 +1,9 @@
+"""The lines of the table, in its order.
+
+Put here a new line's module. Keep out how it is run (`__main__.py`).
+"""
+
+from tests.proving.lines import beside, mixed, nothing, oracles, planted
+from tests.proving.score import Line
+
+LINES: tuple[Line, ...] = (planted.LINE, nothing.LINE, mixed.LINE, beside.LINE, oracles.LINE)
