@@ -37,7 +37,7 @@ SQL_ROOT = Path(__file__).resolve().parent.parent / "sql"
 SCHEMAS = ("raw", "staging", "milestones", "evidence")
 EVENTS = "raw_events"
 SOURCES = ("events", "accounts", "users", "subscriptions")
-RUN_RELATIONS = ("observation", "months", "days", "files", "notes", "sources")
+RUN_RELATIONS = ("observation", "version", "months", "days", "files", "notes", "sources")
 
 _HEADER = re.compile(r"\A\s*/\*(?P<header>.*?)\*/(?P<body>.*)\Z", re.DOTALL)
 _COLUMN = re.compile(
