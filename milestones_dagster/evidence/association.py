@@ -275,6 +275,19 @@ def benjamini_hochberg(p: ArrayLike) -> _Floats:
     return q
 
 
+def holm(p: ArrayLike) -> _Floats:
+    """Return the least family-wise error rate at which each p is called (Holm 1979).
+
+    NaN stays NaN and does not count among the tests. Shape (tests,), in the order given.
+    """
+    values = _floats(p)
+    adjusted = np.full(values.shape, np.nan)
+    known = np.flatnonzero(np.isfinite(values))
+    rising = known[np.argsort(values[known], kind="stable")]
+    adjusted[rising] = np.minimum(np.maximum.accumulate(values[rising] * np.arange(known.size, 0, -1)), 1.0)
+    return adjusted
+
+
 def e_value(risk_ratio_bound: float) -> float:
     """Return the E-value of an interval's end as a risk ratio (VanderWeele and Ding 2017); NaN of NaN.
 

@@ -240,7 +240,7 @@ def _row(
     for name, count in left_out.items():
         row |= {name: count, f"{name}_share": _share(count, len(frame))}
     row["cohorts"] = cohorts if len(frame) else 0
-    row["interview_account_ids"] = _against(frame) if found.trust == "interview" else None
+    row["interview_account_ids"] = against_the_grain(frame) if found.trust == "interview" else None
     row["note"] = _note(link, found, left_out, len(frame), None if start is not None else (unit, cohorts, shown))
     return row
 
@@ -277,8 +277,8 @@ def _note(
     return " ".join(sentences)
 
 
-def _against(frame: pd.DataFrame) -> str | None:
-    """Return the accounts against the grain, the largest MRR first (unknown last), then by name."""
+def against_the_grain(frame: pd.DataFrame) -> str | None:
+    """Return the accounts that reached it and not the next, or the reverse, at most 20: largest MRR first, unknown last."""
     rows = frame.loc[frame["standing"] == "row"]
     against = rows.loc[_flags(rows["is_reached"]) != _flags(rows["is_next"])]
     ordered = against.assign(mrr=pd.to_numeric(against["mrr"])).sort_values(["mrr", "account_id"], ascending=[False, True])

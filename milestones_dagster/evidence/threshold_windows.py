@@ -13,8 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from milestones_dagster.evidence.association import cmh, tabulate
-from milestones_dagster.evidence.threshold_resamples import draws
-from milestones_dagster.evidence.threshold_search import Rows, Search
+from milestones_dagster.evidence.threshold_gains import LEAST_MOVED, gains, low_end
+from milestones_dagster.evidence.threshold_search import Search
 from milestones_dagster.evidence.thresholds import SIGNIFICANT, prepared
 
 if TYPE_CHECKING:
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 _Floats = NDArray[np.float64]
 
 DAYS = (1, 7, 14, 30, 60)
-LEAST_MOVED = 0.05
-"""Share of the accounts that must change sides for another rule to be worth adopting."""
-
-ONE_SIDED = 0.025
 _CHUNK = 25
 """Permutations whose sums are taken at once."""
 
@@ -70,7 +66,7 @@ def search(frame: pd.DataFrame, framework: "Framework", also: Mapping[str, pd.Da
         if days is not None and np.isfinite(found.pick) and np.isfinite(searches[None].pick):
             did = later[days] >= found.pick
             plain = later[None] >= searches[None].pick
-            gain = _gain(made.later, did, plain, config)
+            gain = low_end(gains(made.later, did, plain, config.resamples, config.seed))
             moved = float(((amounts[days] >= found.pick) != (amounts[None] >= searches[None].pick)).mean())
         test = None
         if made.later.size and np.isfinite(found.pick):
@@ -103,23 +99,6 @@ def _root(found: Search) -> float:
     """Return √χ² of a search's pick, −∞ without one."""
     at_pick = found.plain.candidates[0] == found.pick
     return float(np.sqrt(found.plain.chi2[0][at_pick][0])) if at_pick.any() else -np.inf
-
-
-def _gain(later: Rows, did: NDArray[np.bool_], plain: NDArray[np.bool_], config: "ThresholdSearch") -> float:
-    """Return the lower one-sided 97.5 % bound of √χ²(did) − √χ²(plain), both signed, over resampled later accounts."""
-    if not later.size:
-        return nan
-    differences = [
-        _signed(did, later, weights) - _signed(plain, later, weights)
-        for weights in draws(later.size, config.resamples, config.seed)
-    ]
-    return float(np.quantile(differences, ONE_SIDED))
-
-
-def _signed(did: NDArray[np.bool_], rows: Rows, weights: _Floats) -> float:
-    root = float(cmh(tabulate(did, rows.retained, rows.strata, weights)).signed_root)
-    # a rule that divides nobody says nothing
-    return root if np.isfinite(root) else 0.0
 
 
 def _p_of_best(searches: list[Search], observed: float, config: "ThresholdSearch") -> float:
