@@ -128,12 +128,20 @@ def landmarks(world: World, rng: np.random.Generator, per_half: int) -> pd.DataF
     account_key, cohort_month, standing, plan, size_stratum, mrr, value, retained, and for the rules of others `left_day` (day
     of leaving within the 90, NaN else), `gone_day` (day of leaving after them, within 90 more; NaN else) and `events_{d}d`.
     """
-    halves = [_half(world, rng, per_half, months) for months in (range(12), range(12, 24))]
+    halves = [half(world, rng, per_half, months) for months in (range(12), range(12, 24))]
     frame = pd.concat(halves, ignore_index=True)
     order = rng.permutation(len(frame))
     frame["account_key"] = order
     frame["account_id"] = [f"account-{key:07}" for key in order]
     return frame
+
+
+def half(world: World, rng: np.random.Generator, per_half: int, months: range) -> pd.DataFrame:
+    """Return a half, of these cohort months: accounts as they come until so many have not left; without their keys."""
+    frame = _table(world, rng, draw(world, rng, int(per_half * 1.6) + 100), months)
+    is_row = (frame["standing"] == "row").to_numpy()
+    last = int(np.flatnonzero(np.cumsum(is_row) == per_half)[0])
+    return frame.iloc[: last + 1]
 
 
 def recent(world: World, rng: np.random.Generator, accounts: int) -> pd.DataFrame:
@@ -147,14 +155,6 @@ def recent(world: World, rng: np.random.Generator, accounts: int) -> pd.DataFram
     frame["account_key"] = np.arange(accounts) + 10**7
     frame["account_id"] = [f"account-{key:08}" for key in frame["account_key"]]
     return frame
-
-
-def _half(world: World, rng: np.random.Generator, per_half: int, months: range) -> pd.DataFrame:
-    """Return a half: accounts as they come until so many have not left."""
-    frame = _table(world, rng, draw(world, rng, int(per_half * 1.6) + 100), months)
-    is_row = (frame["standing"] == "row").to_numpy()
-    last = int(np.flatnonzero(np.cumsum(is_row) == per_half)[0])
-    return frame.iloc[: last + 1]
 
 
 def _table(world: World, rng: np.random.Generator, drawn: Accounts, months: range) -> pd.DataFrame:
@@ -188,6 +188,14 @@ def _table(world: World, rng: np.random.Generator, drawn: Accounts, months: rang
     return frame
 
 
+def log_rate(world: World) -> tuple[float, float]:
+    """Return mean and standard deviation of what moves the accounts' log rates."""
+    shares = np.array(PLAN_SHARES)[:, None] * np.array(BAND_SHARES)
+    pull = BEHAVIOUR_BY_PLAN[:, None] + BEHAVIOUR_BY_BAND[None, :]
+    mean = float((shares * pull).sum())
+    return mean, float(np.sqrt((shares * (pull - mean) ** 2).sum() + world.spread**2))
+
+
 def part_within(days: float) -> float:
     """Return which part of the 90 days' events falls within the first days: early days are the busier ones."""
     return float((days / WINDOW_DAYS) ** 0.8)
@@ -195,12 +203,8 @@ def part_within(days: float) -> float:
 
 def _level(world: World) -> float:
     """Return the log rate of the middle account that puts about `reach` of the accounts at or above `at`."""
-    share = 1.0 - world.reach
-    shares = np.array(PLAN_SHARES)[:, None] * np.array(BAND_SHARES)
-    pull = BEHAVIOUR_BY_PLAN[:, None] + BEHAVIOUR_BY_BAND[None, :]
-    mean = float((shares * pull).sum())
-    spread = float(np.sqrt((shares * (pull - mean) ** 2).sum() + world.spread**2))
-    return float(np.log(world.at - 0.5)) - mean - spread * _normal_point(share)
+    mean, spread = log_rate(world)
+    return float(np.log(world.at - 0.5)) - mean - spread * _normal_point(1.0 - world.reach)
 
 
 def _own_mean(world: World) -> float:

@@ -35,7 +35,10 @@ def broken_rows(line, records):
 # --- independence -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["worlds.py", "step_worlds.py", "truth.py", "naive.py", "adjustment.py", "score.py"])
+@pytest.mark.parametrize(
+    "name",
+    ["worlds.py", "step_worlds.py", "feature_worlds.py", "review_worlds.py", "truth.py", "naive.py", "adjustment.py", "score.py"],
+)
 def test_generator_truth_and_the_others_import_nothing_of_the_product(name):
     tree = ast.parse((FOLDER / name).read_text(encoding="utf-8"))
     modules = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
