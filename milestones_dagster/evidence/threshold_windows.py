@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from milestones_dagster.evidence.association import cmh, tabulate
 from milestones_dagster.evidence.threshold_gains import LEAST_MOVED, gains, low_end
-from milestones_dagster.evidence.threshold_search import Search
+from milestones_dagster.evidence.threshold_search import Rows, Search
 from milestones_dagster.evidence.thresholds import SIGNIFICANT, prepared
 
 if TYPE_CHECKING:

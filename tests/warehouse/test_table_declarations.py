@@ -223,10 +223,10 @@ DEPENDENCIES = {
         "rule_events",
         "usage_ratio",
     ),
-    "activation_survival": ("activation_follow_up", "thresholds_in_force"),
+    "activation_survival": ("activation_follow_up", "activation_validation", "thresholds_in_force"),
     "activation_threshold": ("activation_landmarks",),
     "activation_validation": ("activation_follow_up", "activation_landmarks", "thresholds_in_force"),
-    "activation_threshold_curve": ("activation_landmarks",),
+    "activation_threshold_curve": ("activation_landmarks", "activation_threshold"),
     "activation_pair_events": ("account_event_daily", "account_tenure", "activation_landmarks"),
     "activation_window_search": ("activation_landmarks", "activation_pair_events"),
     "threshold_variants": (
@@ -271,6 +271,9 @@ DEPENDENCIES = {
         "usage_landmarks",
         "usage_ratio",
     ),
+    "framework_review": ("chain_landmarks",),
+    "framework_versions": ("thresholds_in_force",),
+    "framework_watch": ("account_tenure", "feature_matrix", "framework_review"),
     "milestone_chain": ("chain_landmarks",),
     "month_landmarks": (
         "account_history",
@@ -299,7 +302,7 @@ DEPENDENCIES = {
     ),
     "usage_landmarks": ("month_landmarks", "seat_usage"),
     "usage_threshold": ("usage_landmarks",),
-    "usage_threshold_curve": ("usage_landmarks",),
+    "usage_threshold_curve": ("usage_landmarks", "usage_threshold"),
     "win_backs": ("paid_spells",),
 }
 
