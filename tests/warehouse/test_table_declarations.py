@@ -112,6 +112,27 @@ def test_tables_that_read_each_other_in_a_circle_are_refused(tmp_path):
         load(tmp_path)
 
 
+def test_what_a_chart_is_drawn_with_is_made_before(tmp_path):
+    header = HEADER.replace("columns:", "plot: charts.waits.curve\nplot_with: [zebra, config.threshold]\ncolumns:")
+    path = write(tmp_path, "waits", "SELECT a.account_id, a.wait_days FROM source.accounts AS a", header=header)
+    with pytest.raises(TableError) as refused:
+        load(tmp_path)
+    assert str(refused.value) == f"{path}: `plot_with: zebra` is no table or config relation of ours; no name comes close"
+    write(tmp_path, "zebra", "SELECT a.account_id, a.wait_days FROM source.accounts AS a")
+    assert list(load(tmp_path)) == ["zebra", "waits"]
+    assert (load(tmp_path)["waits"].plot, load(tmp_path)["waits"].dependencies) == ("charts.waits.curve", ("zebra",))
+    write(
+        tmp_path,
+        "waits",
+        "SELECT a.account_id, a.wait_days FROM source.accounts AS a",
+        header=header.replace("threshold", "thresholds"),
+    )
+    with pytest.raises(
+        TableError, match=r"`plot_with: config.thresholds` is no table or config relation of ours; closest names: config.threshold"
+    ):
+        load(tmp_path)
+
+
 def test_a_table_is_declared_once(tmp_path):
     write(tmp_path, "waits", "SELECT 1")
     write(tmp_path, "waits", "SELECT 1", schema="milestones")
@@ -223,10 +244,10 @@ DEPENDENCIES = {
         "rule_events",
         "usage_ratio",
     ),
-    "activation_survival": ("activation_follow_up", "thresholds_in_force"),
+    "activation_survival": ("activation_follow_up", "activation_validation", "thresholds_in_force"),
     "activation_threshold": ("activation_landmarks",),
     "activation_validation": ("activation_follow_up", "activation_landmarks", "thresholds_in_force"),
-    "activation_threshold_curve": ("activation_landmarks",),
+    "activation_threshold_curve": ("activation_landmarks", "activation_threshold"),
     "activation_window_search": ("activation_landmarks",),
     "feature_adoption": ("account_event_daily", "account_history", "account_tenure", "rule_events"),
     "feature_importance": ("feature_adoption", "feature_matrix"),
@@ -278,7 +299,7 @@ DEPENDENCIES = {
     ),
     "usage_landmarks": ("month_landmarks", "seat_usage"),
     "usage_threshold": ("usage_landmarks",),
-    "usage_threshold_curve": ("usage_landmarks",),
+    "usage_threshold_curve": ("usage_landmarks", "usage_threshold"),
     "win_backs": ("paid_spells",),
 }
 
