@@ -116,7 +116,7 @@ def _title(rows: "list[dict[str, Any]]") -> str:
         words = [
             fallen,
             "wants another threshold" if row["is_retune"] else "",
-            "should retire" if row["proposal"] == "retire" else "",
+            "is proposed to retire" if row["proposal"] == "retire" else "",
         ]
         if any(words):
             told.append(f"{row['milestone']} {' and '.join(filter(None, words))}")
@@ -125,7 +125,8 @@ def _title(rows: "list[dict[str, Any]]") -> str:
         return finding[0].upper() + finding[1:]
     if all(row["proposal"] == "cannot tell" for row in rows):
         return "Too few accounts since the adopted version to review any milestone: decides nothing"
-    return "No alarm: no milestone goes with less of its outcome than before, as far as can be told"
+    untold = sum(row["proposal"] == "cannot tell" for row in rows)
+    return f"No milestone is shown to have weakened{f'; {untold} of {len(rows)} cannot be told yet' if untold else ''}"
 
 
 def _caption(rows: "list[dict[str, Any]]") -> str:

@@ -396,8 +396,8 @@ def test_the_review_draws_the_gaps_before_and_since_and_the_slopes() -> None:
 @pytest.mark.parametrize(
     ("changes", "title"),
     [
-        ({}, "No alarm: no milestone goes with less of its outcome than before, as far as can be told"),
-        ({"proposal": "retire"}, "Usage should retire"),
+        ({}, "No milestone is shown to have weakened"),
+        ({"proposal": "retire"}, "Usage is proposed to retire"),
         (
             {"proposal": "cannot tell", "slope": np.nan},
             "Too few accounts since the adopted version to review any milestone: decides nothing",
