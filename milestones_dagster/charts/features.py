@@ -38,8 +38,7 @@ _COLORS = {
     "weak": PALE,
     "interview": PALE,
 }
-_WORDS = {"differentiator": "differentiator", "ranked": "ranked", "warning_sign": "warning sign"}
-_TELLING = tuple(_WORDS)
+_TELLING = ("differentiator", "ranked", "warning_sign")
 _NAMED, _NAMED_OTHERS = 10, 3
 _LINE = 0.075
 _LETTERS = 30
@@ -175,7 +174,8 @@ def _caption(ranking: "pd.DataFrame", drawn: "pd.DataFrame") -> str:
     verdicts = ", ".join(f"{counts[name]} {name.replace('_', ' ')}" for name in _COLORS if name in counts)
     return (
         f"n = {row['held_out_accounts']:,} held-out accounts, {row['held_out_rows']:,} rows.{auc} Verdicts: {verdicts}. "
-        "Blue: goes with staying; red: with leaving; orange: too common (filled) or too rare (hollow) to tell; grey: weak. "
+        "Blue: tells accounts that stay; red: those that leave; orange: too common (filled) "
+        "or too rare (hollow) to tell; grey: weak. "
         "Upright lines: 95 % intervals; "
         "the tick to the left is the adoption among all accounts, to which the bound of niche applies. Importance shows no cause."
     )

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _LARGEST_CIRCLE = 140.0
-_NEAR_THE_END = 0.6
+# share of the width from which on a label finds no room to the right of its line
+_NEAR_THE_END = {"picked": 0.55, "adopted": 0.85}
 
 
 def activation(tables: "Mapping[str, pd.DataFrame]") -> "Figure | None":
@@ -115,14 +116,18 @@ def _marks(axes: "Axes", row: Any) -> None:
     for name, value, text, color, style, height in marks:
         if not known(value):
             continue
-        place = (value - first) / (end - first)
+        shown = min(max(value, first), end)
         # the label of the adopted value lies on the side where the line of the pick does not cross it
-        is_beside_right = place < _NEAR_THE_END and (name == "picked" or not known(row["pick"]) or value >= row["pick"])
-        axes.axvline(value, color=color, linestyle=style, linewidth=1.6, gid=name)
-        axes.plot([value, value], [1.0, height], transform=axes.get_xaxis_transform(), color=color, linewidth=0.8, clip_on=False)
+        is_free = name == "picked" or not known(row["pick"]) or value >= row["pick"]
+        is_beside_right = is_free and (shown - first) / (end - first) < _NEAR_THE_END[name]
+        if shown == value:
+            axes.axvline(value, color=color, linestyle=style, linewidth=1.6, gid=name)
+            axes.plot(
+                [value, value], [1.0, height], transform=axes.get_xaxis_transform(), color=color, linewidth=0.8, clip_on=False
+            )
         axes.annotate(
-            text,
-            (value, height),
+            text if shown == value else f"{text}, beyond the curve",
+            (shown, height),
             xycoords=axes.get_xaxis_transform(),
             xytext=(3 if is_beside_right else -3, 0),
             textcoords="offset points",

@@ -79,7 +79,7 @@ def test_a_header_that_cannot_be_accepted_says_why(tmp_path, old, new, message):
     [
         ("SELECT a.account_id FROM waist AS a", "relation waist AS a is unknown; closest names: waits"),
         ("SELECT a.step FROM config.setup_steps AS a", "relation config.setup_steps AS a is unknown; closest names: setup_step"),
-        ("SELECT a.as_of FROM run.observations AS a", "relation run.observations AS a is unknown; closest names: observation"),
+        ("SELECT a.as_of FROM run.observations AS a", "relation run.observations AS a is unknown; closest names: observation, version"),
         ("SELECT a.x FROM source.account AS a", "relation source.account AS a is unknown; closest names: accounts"),
         ("SELECT a.x FROM operations.days AS a", "operations.days AS a: the prefix 'operations' is none of config, run, source"),
         ("SELECT a.x FROM zzz AS a", "relation zzz AS a is unknown; no name comes close"),
@@ -109,6 +109,27 @@ def test_tables_that_read_each_other_in_a_circle_are_refused(tmp_path):
     write(tmp_path, "three", "SELECT t.account_id FROM one AS t")
     write(tmp_path, "free", "SELECT a.account_id FROM source.accounts AS a")
     with pytest.raises(TableError, match="these tables read each other in a circle: one, three, two"):
+        load(tmp_path)
+
+
+def test_what_a_chart_is_drawn_with_is_made_before(tmp_path):
+    header = HEADER.replace("columns:", "plot: charts.waits.curve\nplot_with: [zebra, config.threshold]\ncolumns:")
+    path = write(tmp_path, "waits", "SELECT a.account_id, a.wait_days FROM source.accounts AS a", header=header)
+    with pytest.raises(TableError) as refused:
+        load(tmp_path)
+    assert str(refused.value) == f"{path}: `plot_with: zebra` is no table or config relation of ours; no name comes close"
+    write(tmp_path, "zebra", "SELECT a.account_id, a.wait_days FROM source.accounts AS a")
+    assert list(load(tmp_path)) == ["zebra", "waits"]
+    assert (load(tmp_path)["waits"].plot, load(tmp_path)["waits"].dependencies) == ("charts.waits.curve", ("zebra",))
+    write(
+        tmp_path,
+        "waits",
+        "SELECT a.account_id, a.wait_days FROM source.accounts AS a",
+        header=header.replace("threshold", "thresholds"),
+    )
+    with pytest.raises(
+        TableError, match=r"`plot_with: config.thresholds` is no table or config relation of ours; closest names: config.threshold"
+    ):
         load(tmp_path)
 
 
