@@ -168,7 +168,7 @@ EXPECTED: dict[str, list[tuple[object, ...]]] = {
     "feature_ranking": [(5, 0.6, 100, 50, 12, 0.2, 5, 0.7, 5, 500, 0)],
     "threshold_search": [(0.1, 0.9, 40, 500, 1000, 0)],
     # midnight in New York, in March still winter time
-    "review": [(datetime(2025, 3, 1, 5),)],
+    "review": [(datetime(2025, 3, 1, 5),)],  # noqa: DTZ001
     "evidence": [(0.01, 0.05, 0.95)],
     "tracked_event": [
         (name, f"About {name}.")

@@ -257,7 +257,7 @@ BY_HAND: dict[tuple[str, str], Case] = {
         "UPDATE {t} SET version = 'v', last_as_of = '2025-01-01' WHERE milestone = 'usage'",
         1,
         3,
-        [{"version": "v", "milestone": "usage", "first_as_of": "2025-06-01"}],
+        [{"version": "v", "milestone": "usage", "first_as_of": "2025-06-01 00:00:00"}],
         3,
     ),
     # two categories in ten months of accounts
@@ -420,28 +420,28 @@ BY_HAND: dict[tuple[str, str], Case] = {
         "UPDATE {t} SET proposal = 'keep' WHERE milestone = 'usage'", 1, 4, [{"milestone": "usage"}], 4
     ),
     ("framework_review", "alarms_follow_from_their_tests"): Case(
-        "UPDATE {t} SET is_retune = TRUE, gain_holm_p = 0.025, moved_share = 0.04 WHERE milestone = 'usage'",
+        "UPDATE {t} SET is_retune = TRUE, is_signal = TRUE, gain_holm_p = 0.025, moved_share = 0.04 WHERE milestone = 'usage'",
         1,
         4,
         [{"milestone": "usage"}],
         4,
-        clean="UPDATE {t} SET is_retune = TRUE, gain_holm_p = 0.025, moved_share = 0.05 WHERE milestone = 'usage'",
+        clean="UPDATE {t} SET is_retune = TRUE, is_signal = TRUE, gain_holm_p = 0.025, moved_share = 0.05 WHERE milestone = 'usage'",
     ),
-    # four slopes and eight features
+    # four slopes and seven features
     ("framework_watch", "bounds_in_order"): Case(
         "UPDATE {t} SET low = 0.1, high = 0 WHERE subject = 'sla'",
         1,
-        12,
+        11,
         [{"kind": "adoption", "subject": "sla"}],
-        12,
+        11,
         clean="UPDATE {t} SET low = 0, high = 0.1 WHERE subject = 'sla'",
     ),
     ("framework_watch", "adoption_watched_by_its_interval"): Case(
         "UPDATE {t} SET is_watched = TRUE, q = 0.06, low = 0.06, high = 0.1 WHERE subject = 'sla'",
         1,
-        12,
+        11,
         [{"subject": "sla"}],
-        12,
+        11,
         clean="UPDATE {t} SET is_watched = TRUE, q = 0.05, low = 0.06, high = 0.1 WHERE subject = 'sla'",
     ),
     ("area_thresholds", "areas_measured"): Case("DELETE FROM {t}", 1, 0, [{"area": "chat"}], 1),

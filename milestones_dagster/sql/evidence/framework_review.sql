@@ -16,7 +16,7 @@ columns:
   proposal: VARCHAR NOT NULL -- `keep`, `retune`, `retire` or `cannot tell` (too few elapsed accounts).
   reason: VARCHAR NOT NULL -- Why, in a sentence.
   is_weakened: BOOLEAN NOT NULL -- The alarm that the gap has fallen (weakened_holm_p at most .025).
-  is_retune: BOOLEAN NOT NULL -- The alarm that another threshold does better (gain_holm_p at most .025) and moves at least 5 % of the accounts.
+  is_retune: BOOLEAN NOT NULL -- The alarm that another threshold does better (gain_holm_p at most .025, is_signal) and moves at least 5 % of the accounts.
   threshold: DOUBLE [events, conversations per seat and month, or categories] -- The value in force; NULL for setup, and where there is none.
   since_from: TIMESTAMP -- First landmark of the rows since, UTC.
   reference_accounts: BIGINT NOT NULL [accounts] -- Accounts compared before the adopted version.
@@ -45,6 +45,7 @@ columns:
   gain_low: DOUBLE -- Lower one-sided 97.5 % bound over resampled accounts.
   gain_p: DOUBLE -- Share of the resamples without a gain.
   gain_holm_p: DOUBLE -- The same, adjusted over activation and usage (Holm).
+  is_signal: BOOLEAN NOT NULL -- The later half confirms the pick, so that `auto` would take it.
   moved_accounts: BIGINT NOT NULL [accounts] -- Accounts since that would change sides.
   moved_share: DOUBLE -- Their share.
   quarters: BIGINT NOT NULL [quarters] -- Calendar quarters of the landmark with a gap that can be trusted.
