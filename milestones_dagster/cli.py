@@ -204,6 +204,36 @@ def plan(config_dir: Path) -> None:
         click.echo(f"{entry.table:<24} {entry.state:<10} {entry.reason}")
 
 
+@main.command("what-if")
+@_CONFIG
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    required=True,
+    metavar="KEY=VALUE",
+    help="What framework.yaml would say, such as activation.threshold=25; items of a list by name. May be repeated.",
+)
+def what_if(config_dir: Path, settings: tuple[str, ...]) -> None:
+    """Show how reach, retention gaps and the customers' stages would change if the framework said something else.
+
+    The published tables stay as they are: the answer is made in a copy, which is removed.
+    """
+    from milestones_dagster.cli_what_if import print_answer
+    from milestones_dagster.config.overrides import Override
+    from milestones_dagster.orchestration.what_if import ask
+
+    try:
+        overrides = [Override.of(text) for text in settings]
+    except ValueError as error:
+        raise Refusal(str(error)) from error
+    console = _console()
+    with _refusing(), console.status("what if") as status:
+        wiring = _wire(config_dir)
+        answer = ask(config_dir, wiring.warehouse, overrides, lambda table: status.update(f"what if: {table}"))
+    print_answer(console, answer, settings)
+
+
 @main.command()
 @click.argument("day", type=_Day(), metavar="DAY")
 @_CONFIG
@@ -306,36 +336,46 @@ def dictionary(file: Path) -> None:
 
 def _wire(config_dir: Path, *, as_of: date | None = None, progress: Any = None) -> "Wiring":
     """The wiring of a config folder; every problem of the config is printed when it cannot be accepted."""
-    from milestones_dagster.config.loader import ConfigError, load_config
-    from milestones_dagster.quality.suites import SuiteError
+    from milestones_dagster.config.loader import load_config
     from milestones_dagster.wiring import wire
 
     overrides: dict[str, Any] = {"progress": progress} if progress is not None else {}
-    try:
+    with _refusing():
         if as_of is not None:
             # a past as-of has a warehouse of its own: published tables are only ever as of the newest watermark
             path = load_config(config_dir).warehouse_path
             overrides["warehouse_path"] = path.with_name(f"{path.stem}_as_of_{as_of}.duckdb")
             overrides["as_of"] = as_of.isoformat()
         return wire(config_dir, **overrides)
-    except ConfigError as error:
-        raise Refusal("\n".join(_told(problem) for problem in error.problems)) from error
-    except SuiteError as error:
-        raise Refusal(_refused_rules(error.problems)) from error
 
 
 @contextmanager
 def _open(config_dir: Path) -> "Iterator[Session]":
     """A session on the warehouse of a config folder, closed when the block ends; what it refuses is told in a sentence."""
-    from milestones_dagster.orchestration.resources import WarehouseError, open_session
+    from milestones_dagster.orchestration.resources import open_session
+
+    wiring = _wire(config_dir)
+    with _refusing(), open_session(wiring.warehouse, wiring.declared) as session:
+        yield session
+
+
+@contextmanager
+def _refusing() -> "Iterator[None]":
+    """Tells in sentences what a config, a warehouse or a source refuses, every problem of a config at once."""
+    from milestones_dagster.config.loader import ConfigError
+    from milestones_dagster.orchestration.resources import WarehouseError
+    from milestones_dagster.orchestration.what_if import WhatIfError
+    from milestones_dagster.quality.suites import SuiteError
     from milestones_dagster.warehouse.observation import AsOfError
     from milestones_dagster.warehouse.source_files import FileRefused
 
-    wiring = _wire(config_dir)
     try:
-        with open_session(wiring.warehouse, wiring.declared) as session:
-            yield session
-    except (WarehouseError, FileRefused, AsOfError) as error:
+        yield
+    except ConfigError as error:
+        raise Refusal("\n".join(_told(problem) for problem in error.problems)) from error
+    except SuiteError as error:
+        raise Refusal(_refused_rules(error.problems)) from error
+    except (WarehouseError, FileRefused, AsOfError, WhatIfError) as error:
         raise Refusal(str(error)) from error
 
 

@@ -175,6 +175,16 @@ class Evidence(Model):
         return self
 
 
+class Review(Model):
+    """From when on the framework review looks."""
+
+    adopted_on: Day | None = Field(
+        default=None,
+        description="Day on which the definitions in force were adopted (reporting zone): accounts whose landmark lies on or after "
+        "it are compared with those before. None: the later half of the accounts with the earlier one.",
+    )
+
+
 class RetentionByActivation(Model):
     """The table of retention by the number of activation events."""
 

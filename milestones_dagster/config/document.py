@@ -158,6 +158,24 @@ def read_document(folder: FilePath, file: str, environ: Mapping[str, str]) -> Do
     return document
 
 
+def read_value(text: str) -> object:
+    """Return what the text would be as a value in a file: 25 is a number, "25" and 2026-01-01 are text.
+
+    Raises:
+        ValueError: it is no YAML value.
+    """
+    document = Document("a value")
+    try:
+        loader = _CoreLoader(text)
+        node = loader.get_single_node()
+        value = _Builder(document, loader, {}).build(node, ()) if node is not None else None
+    except (yaml.YAMLError, _TooLargeError) as error:
+        raise ValueError(text) from error
+    if document.problems:
+        raise ValueError(text)
+    return value
+
+
 def _unreadable(document: Document, line: int, found: str, expected: str) -> Document:
     document.problems.append(Problem("error", document.file, line, "", found, expected))
     document.is_readable = False

@@ -21,6 +21,7 @@ from milestones_dagster.config.catalogue import (
     FeatureRanking,
     Features,
     RetentionByActivation,
+    Review,
     SettingFeature,
 )
 from milestones_dagster.config.duration import DayDuration, Duration, Window
@@ -44,6 +45,7 @@ __all__ = [
     "Plan",
     "Retention",
     "RetentionByActivation",
+    "Review",
     "SettingFeature",
     "Setup",
     "SetupStep",
@@ -301,6 +303,7 @@ class Framework(Model):
         default_factory=ThresholdSearch, description="How thresholds are derived from retention."
     )
     evidence: Evidence = Field(default_factory=Evidence, description="What an effect must be worth.")
+    review: Review = Field(default_factory=Review, description="The framework review.")
     retention_by_activation: RetentionByActivation = Field(
         default_factory=RetentionByActivation, description="Bands of the retention table."
     )

@@ -4,7 +4,7 @@ Put here the order of reading and checking. Keep out the grammar (one module per
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +16,7 @@ from milestones_dagster.config.fallbacks import settle
 from milestones_dagster.config.file_checks import check_folder
 from milestones_dagster.config.framework import Framework
 from milestones_dagster.config.framework_checks import check_framework
+from milestones_dagster.config.overrides import Override, apply, told_at_override
 from milestones_dagster.config.problems import ConfigError, Problem
 from milestones_dagster.config.quality import TableQuality
 from milestones_dagster.config.source_checks import check_quality, check_sources
@@ -30,19 +31,20 @@ __all__ = ["CompanyConfig", "ConfigError", "Problem", "check_config", "load_conf
 _Model = TypeVar("_Model", bound=Model)
 
 
-def load_config(config_dir: Path, environ: Mapping[str, str] | None = None) -> CompanyConfig:
+def load_config(config_dir: Path, environ: Mapping[str, str] | None = None, overrides: Sequence[Override] = ()) -> CompanyConfig:
     """Return the config of a folder.
 
     Args:
         config_dir: the folder that holds `framework.yaml` and `sources.yaml`.
         environ: what `${NAME}` reads; default: the process environment.
+        overrides: what to read in the place of values of `framework.yaml`; the file stays as it is.
 
     Raises:
         ConfigError: with all problems of all files, when at least one of them is an error.
     """
-    config, problems = _read(config_dir, os.environ if environ is None else environ)
+    config, problems = _read(config_dir, os.environ if environ is None else environ, overrides)
     if config is None:
-        raise ConfigError(problems)
+        raise ConfigError([told_at_override(problem) for problem in problems])
     return config
 
 
@@ -51,7 +53,9 @@ def check_config(config_dir: Path, environ: Mapping[str, str] | None = None) -> 
     return _read(config_dir, os.environ if environ is None else environ)[1]
 
 
-def _read(config_dir: Path, environ: Mapping[str, str]) -> tuple[CompanyConfig | None, list[Problem]]:
+def _read(
+    config_dir: Path, environ: Mapping[str, str], overrides: Sequence[Override] = ()
+) -> tuple[CompanyConfig | None, list[Problem]]:
     problems = check_folder(config_dir)
     if not config_dir.is_dir():
         return None, problems
@@ -64,6 +68,8 @@ def _read(config_dir: Path, environ: Mapping[str, str]) -> tuple[CompanyConfig |
             problems.extend(document.problems)
             if not document.is_readable:
                 return None
+            if file == "framework.yaml":
+                problems.extend(apply(document, overrides))
         made, refused = validated(model, document)
         # a required file that is missing is one problem, told by check_folder, not one per key
         problems.extend(refused if document.is_readable else ())

@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -82,6 +82,7 @@ def relations(config: "CompanyConfig") -> dict[str, Relation]:
             ],
         ),
         "threshold_search": _threshold_search(framework),
+        "review": _relation("adopted_at TIMESTAMP", [(_instant(framework.review.adopted_on, framework),)]),
         "tracked_event": _relation(
             "event VARCHAR, description VARCHAR",
             [(event.name, event.description) for event in config.tracking_plan.events],
@@ -129,12 +130,15 @@ def _durations(framework: Framework) -> Iterator[Row]:
             yield name, duration.months, duration.seconds
 
 
+def _instant(day: date | None, framework: Framework) -> datetime | None:
+    """Return the start of a day of the reporting zone, UTC without zone."""
+    if day is None:
+        return None
+    return datetime.combine(day, time(), ZoneInfo(framework.time_zone)).astimezone(UTC).replace(tzinfo=None)
+
+
 def _policy(framework: Framework) -> Relation:
     retention, benchmark = framework.outcomes.retention, framework.adoption_benchmark
-    before = framework.retention_by_activation.cohorts_before
-    instant = (
-        datetime.combine(before, time(), ZoneInfo(framework.time_zone)).astimezone(UTC).replace(tzinfo=None) if before else None
-    )
     return _relation(
         "retention_basis VARCHAR, retention_form VARCHAR, is_locked_included BOOLEAN, seats_basis VARCHAR, "
         "has_entity BOOLEAN, ubiquitous_share DOUBLE, niche_share DOUBLE, minimum_expansion DOUBLE, "
@@ -149,7 +153,7 @@ def _policy(framework: Framework) -> Relation:
                 float(benchmark.ubiquitous),
                 float(benchmark.niche),
                 float(framework.outcomes.expansion.minimum),
-                instant,
+                _instant(framework.retention_by_activation.cohorts_before, framework),
             )
         ],
     )

@@ -21,6 +21,7 @@ from milestones_dagster.evidence.review_notes import Facts, note, sentence
 from milestones_dagster.evidence.threshold_gains import LEAST_MOVED, ONE_SIDED, gains, low_end
 from milestones_dagster.evidence.threshold_resamples import stability
 from milestones_dagster.evidence.threshold_search import Rows, Search, halves
+from milestones_dagster.evidence.thresholds import effect, no_signal
 
 if TYPE_CHECKING:
     from milestones_dagster.config.framework import Framework, ThresholdSearch
@@ -56,6 +57,7 @@ class Retuning:
         gain: √χ² at the pick less √χ² at the value in force.
         gain_low: its lower one-sided 97.5 % bound over resampled accounts.
         p: share of resamples without a gain.
+        is_signal: the later half confirms the pick, so that `auto` would take it.
         moved: accounts that would change sides, among all rows since; `moved_share`, their share.
     """
 
@@ -66,6 +68,7 @@ class Retuning:
     gain: float = nan
     gain_low: float = nan
     p: float = nan
+    is_signal: bool = False
     moved: int = 0
     moved_share: float = nan
 
@@ -112,7 +115,8 @@ def review(
     * `is_weakened`: the adjusted gap (Mantel–Haenszel over plan × size, Sato's variance) since lies below that of the
       reference, one-sided; Holm over the milestones that can be tested, at 2.5 %.
     * `is_retune` (activation, usage): the value picked on the earlier half of the rows since gains on their later half,
-      one-sided over resampled accounts; Holm over the two at 2.5 %; and at least 5 % of the accounts would move.
+      one-sided over resampled accounts; Holm over the two at 2.5 %; the later half confirms it, so that `auto` would take it;
+      and at least 5 % of the accounts would move.
     * `proposal`, the first that applies: `cannot tell` (trust of the gap since is `interview`), `retire` (its upper 95 %
       bound lies below `minimum_effect` with trust `statistical`), `retune`, `cannot tell` (trust of the reference is
       `interview`, so that weakening cannot be seen), `keep`.
@@ -140,7 +144,7 @@ def review(
     for number, (milestone, outcome) in enumerate(MILESTONES):
         (reference, since), (before, now) = parts[number], gaps[number]
         tuned = retunings[number]
-        is_retune = bool(retuned[number] <= ONE_SIDED and tuned.moved_share >= LEAST_MOVED)
+        is_retune = bool(retuned[number] <= ONE_SIDED and tuned.is_signal and tuned.moved_share >= LEAST_MOVED)
         is_weakened = bool(weakened[number] <= ONE_SIDED)
         trend = slope(pd.concat([reference, since]))
         thresholds = pd.to_numeric(since["threshold"]).dropna()
@@ -172,6 +176,7 @@ def review(
                 "gain_low": tuned.gain_low,
                 "gain_p": tuned.p,
                 "gain_holm_p": retuned[number],
+                "is_signal": tuned.is_signal,
                 "moved_accounts": tuned.moved,
                 "moved_share": tuned.moved_share,
                 "quarters": trend.quarters,
@@ -228,6 +233,7 @@ def retuning(since: pd.DataFrame, config: "ThresholdSearch") -> Retuning:
         gain_low=low_end(drawn),
         # the added one keeps the p of a bound that no draw has reached above 0
         p=(1 + float((drawn <= 0).sum())) / (1 + drawn.size),
+        is_signal=no_signal(search.candidates.size, pick, effect(later, pick)) is None,
         moved=int(moved.sum()),
         moved_share=float(moved.mean()),
     )

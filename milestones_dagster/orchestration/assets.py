@@ -14,6 +14,7 @@ from milestones_dagster.orchestration.checks import check_results, check_specs, 
 from milestones_dagster.orchestration.errors import without_values
 from milestones_dagster.orchestration.metadata import definition_metadata, made_metadata
 from milestones_dagster.orchestration.partitions import event_days
+from milestones_dagster.orchestration.plots import plot_metadata
 from milestones_dagster.orchestration.resources import MilestonesWarehouse
 from milestones_dagster.orchestration.session import Declared, Session
 from milestones_dagster.quality.results import RuleResult
@@ -90,6 +91,7 @@ def _table_asset(declared: Declared, table: Table, keys: dict[str, dg.AssetKey])
             raise _refused(table, publishing.results, standing, downstream(declared, table.name))
         context.log.info(f"{table.name}: {publishing.row_count:,} rows, {publishing.state}: {publishing.reason}")
         metadata = made_metadata(session, table, publishing.row_count, publishing.state, publishing.reason)
+        metadata |= plot_metadata(session, table, context.log)
         yield dg.MaterializeResult(asset_key=key, metadata=metadata)
 
     return made

@@ -1,6 +1,6 @@
 """Metadata of assets and materialisations: column schemas, samples, sizes.
 
-Put here what the Dagster UI shows of a table. Keep out checks (`checks.py`) and plots.
+Put here what the Dagster UI shows of a table. Keep out checks (`checks.py`) and plots (`plots.py`).
 """
 
 from typing import Any

@@ -57,7 +57,7 @@ def run_relations(
     first_at: datetime | None,
     extracted: Mapping[str, datetime],
 ) -> dict[str, Relation]:
-    """The relations `run.observation`, `run.months`, `run.sources` and `run.notes`.
+    """The relations `run.observation`, `run.version`, `run.months`, `run.sources` and `run.notes`.
 
     Args:
         config: The company's config.
@@ -71,6 +71,8 @@ def run_relations(
             {"as_of": "TIMESTAMP", "as_of_date": "DATE", "watermark": "TIMESTAMP", "fingerprint": "VARCHAR"},
             [(as_of, as_of.date(), observation.watermark, config.fingerprint)],
         ),
+        # who reads it is made again at any edit of the framework, which is why it stands apart
+        "version": Relation({"version": "VARCHAR"}, [(config.fingerprint,)]),
         "months": Relation(
             {
                 "month": "DATE",

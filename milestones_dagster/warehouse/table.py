@@ -37,15 +37,30 @@ SQL_ROOT = Path(__file__).resolve().parent.parent / "sql"
 SCHEMAS = ("raw", "staging", "milestones", "evidence")
 EVENTS = "raw_events"
 SOURCES = ("events", "accounts", "users", "subscriptions")
-RUN_RELATIONS = ("observation", "months", "days", "files", "notes", "sources")
+RUN_RELATIONS = ("observation", "version", "months", "days", "files", "notes", "sources")
 
 _HEADER = re.compile(r"\A\s*/\*(?P<header>.*?)\*/(?P<body>.*)\Z", re.DOTALL)
 _COLUMN = re.compile(
     r"\A(?P<type>[A-Z][A-Z0-9_]*(?:\[\])?)(?P<required> NOT NULL)?(?: \[(?P<unit>[^\]]+)\])? -- (?P<about>.+)\Z",
     re.DOTALL,
 )
+_CONFIG = "config."
 _EVIDENCE = "milestones_dagster.evidence."
-_KNOWN_HEADER_KEYS = {"about", "grain", "key", "columns", "by", "keeps", "then", "also", "pivot", "order", "where_auto"}
+_KNOWN_HEADER_KEYS = {
+    "about",
+    "grain",
+    "key",
+    "columns",
+    "by",
+    "keeps",
+    "then",
+    "also",
+    "pivot",
+    "order",
+    "where_auto",
+    "plot",
+    "plot_with",
+}
 
 
 class TableError(Exception):
@@ -80,6 +95,8 @@ class Table:
     own published rows; `pivot` says that the SELECT's (feature, value) pairs become one column per configured feature;
     `where_auto` names, by milestone, a table that is read only where the config says `threshold: auto` for it; `unread` are those
     of them that this company's config does not ask for: no dependencies, and empty to the SELECT;
+    `plot` names a function `charts.<module>.<name>` that draws the published rows, with those of the tables and `config.`
+    relations of `plot_with`: the tables among them are made before this one;
     `first_line` is the line of the file on which the SELECT begins.
     """
 
@@ -101,6 +118,8 @@ class Table:
     unread: tuple[str, ...] = ()
     follows: tuple[str, ...] = ()
     relations: tuple[Relation, ...] = field(default=())
+    plot: str | None = None
+    plot_with: tuple[str, ...] = ()
     first_line: int = 1
 
     @cached_property
@@ -112,6 +131,7 @@ class Table:
     def dependencies(self) -> tuple[str, ...]:
         """Names of the tables of ours that must be made before this one, sorted."""
         names = {relation.name for relation in self.relations if relation.kind == "table"} | set(self.also) | set(self.follows)
+        names |= {name for name in self.plot_with if not name.startswith(_CONFIG)}
         return tuple(sorted(names - {self.name} - set(self.unread)))
 
     @property
@@ -256,6 +276,8 @@ def _read(path: Path) -> Table:
         pivot=bool(header.get("pivot", False)),
         order=tuple(header.get("order", header["key"])),
         where_auto=header.get("where_auto", {}),
+        plot=header.get("plot"),
+        plot_with=tuple(header.get("plot_with", ())),
         first_line=1 + text[: len(text) - len(match["body"].lstrip())].count("\n"),
     )
 
@@ -293,6 +315,13 @@ def _with_relations(
     for name in table.also:
         if name not in tables:
             raise TableError(f"{table.path}: `also: {name}` is no table of ours; {_closest(name, tables)}")
+    for name in table.plot_with:
+        is_any_config = config_relations is None and name.startswith(_CONFIG)
+        drawable = {*tables, *(f"{_CONFIG}{relation}" for relation in config_relations or ())}
+        if name not in drawable and not is_any_config:
+            raise TableError(
+                f"{table.path}: `plot_with: {name}` is no table or config relation of ours; {_closest(name, drawable)}"
+            )
     read = {relation.name for relation in found if relation.kind == "table"}
     for name in table.where_auto.values():
         if name not in read:

@@ -80,7 +80,9 @@ def files(tmp_path: Path) -> Deliveries:
 # --- help -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", ["run", "demo", "check-config", "plan", "waive", "withdraw", "ui", "schemas", "dictionary"])
+@pytest.mark.parametrize(
+    "command", ["run", "demo", "check-config", "plan", "what-if", "waive", "withdraw", "ui", "schemas", "dictionary"]
+)
 def test_every_command_explains_itself_and_its_options(command: str) -> None:
     for flag in ("--help", "-h"):
         said = milestones(command, flag)
@@ -95,7 +97,7 @@ def test_every_command_explains_itself_and_its_options(command: str) -> None:
 def test_the_list_of_commands_is_the_documented_one() -> None:
     said = milestones("--help")
     listed = {line.split()[0] for line in said.lines[said.lines.index("Commands:") + 1 :] if line}
-    assert {"run", "demo", "check-config", "plan", "waive", "withdraw", "ui", "schemas", "dictionary"} <= listed
+    assert {"run", "demo", "check-config", "plan", "what-if", "waive", "withdraw", "ui", "schemas", "dictionary"} <= listed
     readme = (Path(__file__).resolve().parent.parent.parent / "README.md").read_text(encoding="utf-8")
     assert all(f"milestones {command}" in readme for command in listed)
 

@@ -40,14 +40,15 @@ def specs(definitions: dg.Definitions) -> dict[str, dg.AssetSpec]:
 
 
 def read_by(name: str) -> set[str]:
-    """The tables that a SELECT names after FROM or JOIN, found in its text; a CTE's name is not one."""
+    """The tables that a SELECT names after FROM or JOIN, found in its text (a CTE's name is not one), and those of the header."""
     text = re.sub(r"--.*", "", SELECTS[name])
     made_inside = set(re.findall(r"(?:WITH|,)\s+(\w+)\s+AS\s+\(\s*(?:WITH|SELECT)", text))
     header = yaml.safe_load(HEADERS[name].lstrip().removeprefix("/*"))
     # the small world's thresholds are numbers
     unread = set(header.get("where_auto", {}).values())
     named = set(re.findall(r"(?:FROM|JOIN)\s+(\w+)\b(?!\.)", text)) & set(FILES)
-    return (named - made_inside - unread - {name}) | set(header.get("also", []))
+    drawn_with = {table for table in header.get("plot_with", []) if not table.startswith("config.")}
+    return (named - made_inside - unread - {name}) | set(header.get("also", [])) | drawn_with
 
 
 def all_above(name: str) -> set[str]:
@@ -238,7 +239,7 @@ def test_the_sensors_of_alerts_run_by_default(definitions: dg.Definitions) -> No
 _LOAD = """
 import json, sys
 from milestones_dagster.definitions import defs
-heavy = {"great_expectations", "sklearn", "matplotlib", "apprise", "scipy"}
+heavy = {"great_expectations", "sklearn", "matplotlib", "PIL", "apprise", "scipy"}
 keys = sorted(key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys())
 (schedule,) = defs.schedules
 print(json.dumps({"keys": keys, "zone": schedule.execution_timezone, "heavy": sorted(heavy & set(sys.modules))}))

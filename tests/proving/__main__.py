@@ -25,6 +25,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--every", type=int, default=1, help="every so-manieth job alone, for a first look")
     parser.add_argument("--write", type=Path, help="write the table into this markdown file, between its two marks")
     given = parser.parse_args(arguments)
+    if given.write and (given.only or given.every > 1):
+        parser.error("--write wants the whole table, without --only and --every")
     # a log has no width of its own
     console = Console(width=None if sys.stdout.isatty() else 180)
     start = time.monotonic()

@@ -51,6 +51,7 @@ areas:
   - {name: nova, title: Nova and saves per seat, measure: count_per_seat, events: ["nova.*", saved], threshold: auto}
 adoption_benchmark: {ubiquitous: 0.7}
 retention_by_activation: {bands: [1, 2, 3, 5, 10], cohorts_before: 2025-08-01}
+review: {adopted_on: 2025-03-01}
 """
 SOURCES_OF_WORLD = """\
 events:
@@ -166,6 +167,8 @@ EXPECTED: dict[str, list[tuple[object, ...]]] = {
     "activation_band": [("1", 1, 2, 1), ("2", 2, 3, 2), ("3-4", 3, 5, 3), ("5-9", 5, 10, 4), ("10+", 10, None, 5)],
     "feature_ranking": [(5, 0.6, 100, 50, 12, 0.2, 5, 0.7, 5, 500, 0)],
     "threshold_search": [(0.1, 0.9, 40, 500, 1000, 0)],
+    # midnight in New York, in March still winter time
+    "review": [(datetime(2025, 3, 1, 5),)],  # noqa: DTZ001
     "evidence": [(0.01, 0.05, 0.95)],
     "tracked_event": [
         (name, f"About {name}.")

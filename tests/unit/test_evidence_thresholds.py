@@ -355,12 +355,12 @@ def test_a_planted_jump_is_recovered_and_lies_in_the_stability_interval():
     assert np.median(widths) <= 0.7
 
 
-def test_stability_draws_half_as_many_accounts():
+def test_stability_draws_two_fifths_as_many_accounts():
     assert [draw.sum() for draw in draws(7, 3, 1, 4)] == [4, 4, 4]
     assert [draw.sum() for draw in draws(7, 2, 1)] == [7, 7]
     rows = Rows.of(company(np.random.default_rng(21), 301))
     search = Search(rows, CONFIG.reach)
-    picks = np.sort(search.picks(draws(301, 40, 5, 151)))
+    picks = np.sort(search.picks(draws(301, 40, 5, 121)))
     found = stability(search, 40, 5)
     # 40 sorted picks: the 2.5 percentile lies between the first two, the 97.5 between the last two; rounded outwards
     assert (found.low, found.high, found.picked_share) == (picks[0], picks[-1], 1.0)

@@ -214,6 +214,12 @@ def test_the_command_fails_with_a_row(monkeypatch, hits, code, tmp_path):
     assert ("FAIL" in (tmp_path / "table.md").read_text(encoding="utf-8")) == bool(code)
 
 
+def test_a_part_of_the_table_is_not_written(tmp_path):
+    with pytest.raises(SystemExit):
+        command.main(["--every", "2", "--write", str(tmp_path / "table.md")])
+    assert not (tmp_path / "table.md").exists()
+
+
 def test_every_line_has_less_to_do_quickly():
     assert len({line.name for line in LINES}) == len(LINES)
     for line in LINES:
@@ -234,7 +240,7 @@ def test_resamples_of_all_accounts_miss_a_jump_among_few():
         picks = search.picks(draws(150, 200, 0))
         low, high = np.nanquantile(picks, [0.025, 0.975])
         held_by_all += low <= world.at <= high
-    # why `stability` draws half as many
+    # why `stability` draws fewer
     assert held >= 0.93 * 80
     assert held_by_all < 0.93 * 80
 

@@ -248,6 +248,16 @@ BY_HAND: dict[tuple[str, str], Case] = {
     ("thresholds_in_force", "every_milestone_once"): Case(
         "DELETE FROM {t} WHERE milestone = 'usage'", 1, 2, [{"milestone": "usage"}], 3
     ),
+    ("framework_versions", "one_current_value"): Case(
+        "UPDATE {t} SET is_current = FALSE WHERE milestone = 'usage'", 1, 3, [{"milestone": "usage"}], 3
+    ),
+    ("framework_versions", "times_in_order"): Case(
+        "UPDATE {t} SET version = 'v', last_as_of = '2025-01-01' WHERE milestone = 'usage'",
+        1,
+        3,
+        [{"version": "v", "milestone": "usage", "first_as_of": "2025-06-01 00:00:00"}],
+        3,
+    ),
     # two categories in ten months of accounts
     ("maturity_categories", "levels_known"): Case(
         "UPDATE {t} SET level = 'expert' WHERE account_id = 'b' AND month = '2025-05-01' AND category = 'channels'",
@@ -383,6 +393,38 @@ BY_HAND: dict[tuple[str, str], Case] = {
         [{"behaviour": "activation", "outcome": "retention", "cohort": "all"}],
         12,
         clean=f"UPDATE {{t}} SET interview_account_ids = 'a' WHERE {CHAIN}",
+    ),
+    # four milestones, too few accounts for any
+    ("framework_review", "every_milestone_reviewed"): Case(
+        "UPDATE {t} SET proposal = 'good' WHERE milestone = 'usage'", 1, 4, [{"milestone": "usage"}], 4
+    ),
+    ("framework_review", "interviews_decide_nothing"): Case(
+        "UPDATE {t} SET proposal = 'keep' WHERE milestone = 'usage'", 1, 4, [{"milestone": "usage"}], 4
+    ),
+    ("framework_review", "alarms_follow_from_their_tests"): Case(
+        "UPDATE {t} SET is_retune = TRUE, is_signal = TRUE, gain_holm_p = 0.025, moved_share = 0.04 WHERE milestone = 'usage'",
+        1,
+        4,
+        [{"milestone": "usage"}],
+        4,
+        clean="UPDATE {t} SET is_retune = TRUE, is_signal = TRUE, gain_holm_p = 0.025, moved_share = 0.05 WHERE milestone = 'usage'",
+    ),
+    # four slopes and seven features
+    ("framework_watch", "bounds_in_order"): Case(
+        "UPDATE {t} SET low = 0.1, high = 0 WHERE subject = 'sla'",
+        1,
+        11,
+        [{"kind": "adoption", "subject": "sla"}],
+        11,
+        clean="UPDATE {t} SET low = 0, high = 0.1 WHERE subject = 'sla'",
+    ),
+    ("framework_watch", "adoption_watched_by_its_interval"): Case(
+        "UPDATE {t} SET is_watched = TRUE, q = 0.06, low = 0.06, high = 0.1 WHERE subject = 'sla'",
+        1,
+        11,
+        [{"subject": "sla"}],
+        11,
+        clean="UPDATE {t} SET is_watched = TRUE, q = 0.05, low = 0.06, high = 0.1 WHERE subject = 'sla'",
     ),
     ("area_thresholds", "areas_measured"): Case("DELETE FROM {t}", 1, 0, [{"area": "chat"}], 1),
     ("area_thresholds", "derived_only_with_signal"): Case(
@@ -787,7 +829,7 @@ def test_every_rule_has_a_passing_and_a_failing_fixture(clean):
     declared = clean.session.declared
     product = {(table, rule.name) for table, rules in declared.suites.items() for rule in rules if rule.origin == "product"}
     assert product == set(BY_HAND) | set(IN_FILES) | APART
-    assert len(product) == 86
+    assert len(product) == 93
     # every YAML beside a table is read
     files = {path.stem for path in SQL_ROOT.rglob("*.yaml")}
     assert {table for table, _ in product} == files

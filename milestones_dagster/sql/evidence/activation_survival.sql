@@ -5,6 +5,8 @@ about: >
 grain: one row per group and week, while any of its accounts is followed
 key: [group_name, day]
 then: evidence.activation_validation.curves
+plot: charts.survival.activation
+plot_with: [activation_validation]
 columns:
   group_name: VARCHAR NOT NULL -- `activated` or `not_activated`.
   day: INTEGER NOT NULL [days] -- Days since the landmark.

@@ -18,7 +18,7 @@ columns:
   later_accounts: BIGINT NOT NULL [accounts] -- Accounts on which the effect is measured.
   candidates: BIGINT NOT NULL -- Values tried.
   pick: DOUBLE [events] -- The candidate with the largest chi2 in the positive direction; NULL where none is positive.
-  pick_low: DOUBLE [events] -- Stability interval, 2.5 percentile of the pick over resamples of half as many accounts; no confidence interval.
+  pick_low: DOUBLE [events] -- Stability interval, 2.5 percentile of the pick over resamples of two fifths as many accounts; no confidence interval.
   pick_high: DOUBLE [events] -- Stability interval, 97.5 percentile.
   picked_share: DOUBLE NOT NULL -- Share of the resamples that have a pick.
   is_sharp: BOOLEAN NOT NULL -- The stability interval spans no more than a factor of 2.

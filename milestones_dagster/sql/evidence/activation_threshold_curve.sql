@@ -5,6 +5,8 @@ about: >
 grain: one row per candidate, and one for the accounts below them all
 key: [value]
 then: evidence.thresholds.activation_curve
+plot: charts.thresholds.activation
+plot_with: [activation_threshold]
 columns:
   value: DOUBLE NOT NULL [events] -- The candidate; of the first row, the least value there is.
   is_candidate: BOOLEAN NOT NULL -- False for the row below all candidates, which has the response alone.

@@ -8,6 +8,8 @@ key: [feature]
 order: [rank]
 then: evidence.forest.rank
 also: [feature_adoption]
+plot: charts.features.importance
+plot_with: [config.policy]
 columns:
   feature: VARCHAR NOT NULL -- Name of the feature in the catalogue.
   title: VARCHAR NOT NULL -- The feature in the company's words.

@@ -7,6 +7,7 @@ grain: one row per link (behaviour and outcome) and cohort, and one of all cohor
 key: [behaviour, outcome, cohort]
 order: [position, cohort_from, cohort]
 then: evidence.chain.measure
+plot: charts.chain.links
 columns:
   position: INTEGER NOT NULL -- Order of the link in the chain, from 1.
   behaviour: VARCHAR NOT NULL -- `setup:<step>`, `setup` (all required steps), `activation`, `usage` or `maturity`, reached by the landmark.

@@ -5,6 +5,8 @@ about: >
 grain: one row per candidate, and one for the accounts below them all
 key: [value]
 then: evidence.thresholds.usage_curve
+plot: charts.thresholds.usage
+plot_with: [usage_threshold]
 columns:
   value: DOUBLE NOT NULL [conversations per seat and month] -- The candidate; of the first row, the least value there is.
   is_candidate: BOOLEAN NOT NULL -- False for the row below all candidates, which has the response alone.
