@@ -76,11 +76,11 @@ def small(seed: int, runs: int) -> list[Record]:
 
 
 def jobs(*, is_quick: bool) -> list[Job]:
-    """Return 200 worlds of each kind (quick: 10, and 15 shuffled and small ones), in pieces."""
-    pieces, runs, more = (5, 2, 3) if is_quick else (25, 8, 8)
-    found = [Job(null, (8100 + number, runs, SIZES)) for number in range(pieces)]
-    found += [Job(shuffled, (8200 + number, more)) for number in range(pieces)]
-    return found + [Job(small, (8300 + number, more)) for number in range(pieces)]
+    """Return 120 worlds without an effect, 200 shuffled and 100 small ones (quick: 10 and 15), in pieces."""
+    pieces, worlds, mixed_up, few = (5, 2, 3, 3) if is_quick else (20, 6, 10, 5)
+    found = [Job(null, (8100 + number, worlds, SIZES)) for number in range(pieces)]
+    found += [Job(shuffled, (8200 + number, mixed_up)) for number in range(pieces)]
+    return found + [Job(small, (8300 + number, few)) for number in range(pieces)]
 
 
 def rows(records: list[Record]) -> list[Row]:
