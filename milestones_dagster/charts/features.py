@@ -31,14 +31,13 @@ if TYPE_CHECKING:
 
 _COLORS = {
     "differentiator": BLUE,
-    "ranked": BLUE,
     "warning_sign": RED,
     "ubiquitous": ORANGE,
     "niche": ORANGE,
     "weak": PALE,
     "interview": PALE,
 }
-_TELLING = ("differentiator", "ranked", "warning_sign")
+_TELLING = ("differentiator", "warning_sign")
 _NAMED, _NAMED_OTHERS = 10, 3
 _LINE = 0.075
 _LETTERS = 30
@@ -58,9 +57,8 @@ def importance(tables: "Mapping[str, pd.DataFrame]") -> "Figure | None":
     """
     ranking, policy = tables["feature_importance"], tables["config.policy"].iloc[0]
     drawn = ranking[ranking["importance"].notna() & ranking["adoption_eligible"].notna()]
-    if "is_representative" in drawn:
-        # what belongs to a group of correlated features is drawn once
-        drawn = drawn[drawn["is_representative"]]
+    # what belongs to a group of correlated features is drawn once
+    drawn = drawn[drawn["is_representative"]]
     if drawn.empty:
         return None
     drawn = drawn.sort_values(["importance", "feature"], ascending=[False, True])

@@ -14,7 +14,14 @@ from milestones_dagster.charts import survival
 from milestones_dagster.warehouse.table import load_tables
 from milestones_dagster.wiring import build_defs
 
-DRAWN = {"activation_threshold_curve", "usage_threshold_curve", "activation_survival", "feature_importance", "milestone_chain"}
+DRAWN = {
+    "activation_threshold_curve",
+    "usage_threshold_curve",
+    "activation_survival",
+    "feature_importance",
+    "framework_review",
+    "milestone_chain",
+}
 START = "](data:image/png;base64,"
 
 

@@ -237,7 +237,7 @@ def test_the_names_of_curves_that_end_together_stand_apart() -> None:
 def feature(name: str, importance: float, adoption: float, verdict: str, **changes: Any) -> dict[str, Any]:
     return {
         "feature": name, "title": name.title(), "importance": importance, "importance_low": importance - 0.01,
-        "importance_high": importance + 0.01, "adoption_eligible": adoption, "adoption_all": adoption, "verdict": verdict,
+        "importance_high": importance + 0.01, "is_representative": True, "adoption_eligible": adoption, "adoption_all": adoption, "verdict": verdict,
         "auc": 0.7, "auc_low": 0.65, "auc_high": 0.75, "held_out_accounts": 300, "held_out_rows": 900,
     } | changes  # fmt: skip
 
@@ -293,7 +293,10 @@ def test_names_of_features_do_not_overlap_however_close_their_points() -> None:
     [
         ([feature("tags", 0.0, 0.5, "weak")], "No feature tells accounts that stay from those that leave"),
         ([feature("tags", 0.0, 0.5, "interview")], "Too few accounts to say which features go with staying: decides nothing"),
-        ([feature("chat", 0.1, 0.5, "ranked")], "1 feature tells accounts that stay from those that leave, first of them: Chat"),
+        (
+            [feature("chat", 0.1, 0.5, "differentiator")],
+            "1 feature tells accounts that stay from those that leave, first of them: Chat",
+        ),
     ],
 )
 def test_the_title_of_the_features_says_the_finding(rows: list[dict[str, Any]], title: str) -> None:

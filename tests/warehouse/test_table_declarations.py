@@ -79,7 +79,10 @@ def test_a_header_that_cannot_be_accepted_says_why(tmp_path, old, new, message):
     [
         ("SELECT a.account_id FROM waist AS a", "relation waist AS a is unknown; closest names: waits"),
         ("SELECT a.step FROM config.setup_steps AS a", "relation config.setup_steps AS a is unknown; closest names: setup_step"),
-        ("SELECT a.as_of FROM run.observations AS a", "relation run.observations AS a is unknown; closest names: observation, version"),
+        (
+            "SELECT a.as_of FROM run.observations AS a",
+            "relation run.observations AS a is unknown; closest names: observation, version",
+        ),
         ("SELECT a.x FROM source.account AS a", "relation source.account AS a is unknown; closest names: accounts"),
         ("SELECT a.x FROM operations.days AS a", "operations.days AS a: the prefix 'operations' is none of config, run, source"),
         ("SELECT a.x FROM zzz AS a", "relation zzz AS a is unknown; no name comes close"),

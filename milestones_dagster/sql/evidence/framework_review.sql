@@ -7,6 +7,7 @@ grain: one row per milestone
 key: [milestone]
 order: [position]
 then: evidence.framework_review.table
+plot: charts.review.gaps
 columns:
   milestone: VARCHAR NOT NULL -- `setup`, `activation`, `usage` or `maturity`.
   position: INTEGER NOT NULL -- Order of the milestone.
