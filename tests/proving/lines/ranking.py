@@ -76,8 +76,8 @@ def small(seed: int, runs: int) -> list[Record]:
 
 
 def jobs(*, is_quick: bool) -> list[Job]:
-    """Return 120 worlds without an effect, 200 shuffled and 100 small ones (quick: 10 and 15), in pieces."""
-    pieces, worlds, mixed_up, few = (5, 2, 3, 3) if is_quick else (20, 6, 10, 5)
+    """Return 120 worlds without an effect, 200 shuffled and 100 small ones (quick: 5 and 15), in pieces."""
+    pieces, worlds, mixed_up, few = (5, 1, 3, 3) if is_quick else (20, 6, 10, 5)
     found = [Job(null, (8100 + number, worlds, SIZES)) for number in range(pieces)]
     found += [Job(shuffled, (8200 + number, mixed_up)) for number in range(pieces)]
     return found + [Job(small, (8300 + number, few)) for number in range(pieces)]
