@@ -35,10 +35,12 @@ def unchanged(rng: np.random.Generator, *, jump: float) -> Change:
     return Change(world, world, float(world.at))
 
 
-def halved(rng: np.random.Generator, *, jump: float, factor: float = 0.5) -> Change:
-    """Return a world whose jump has shrunk by this factor."""
+def shrunk(rng: np.random.Generator, *, jump: float, factor: float, is_sloped: bool) -> Change:
+    """Return a world in which whatever goes with the value has shrunk by this factor: a jump alone, or one on a slope."""
     world = planted(rng, jump=jump)
-    return Change(world, replace(world, jump=jump * factor), float(world.at))
+    if not is_sloped:
+        world = replace(world, slope=0.0)
+    return Change(world, replace(world, jump=jump * factor, slope=world.slope * factor), float(world.at))
 
 
 def moved(rng: np.random.Generator, *, jump: float, factor: float) -> Change:

@@ -14,6 +14,7 @@ from milestones_dagster.evidence.splits import Fold, Split
 from tests.proving import feature_worlds, review_worlds
 from tests.proving.feature_worlds import FeatureWorld, Item, company, true_differences, users
 from tests.proving.lines import features, ranking, review
+from tests.proving.truth import Truth
 from tests.proving.worlds import draw
 
 SEED = 5
@@ -130,8 +131,11 @@ def test_a_jump_moves_while_accounts_do_what_they_did():
     before, since = (draw(world, np.random.default_rng(1), 50_000).value for world in (change.before, change.since))
     assert np.log1p(before).mean() == pytest.approx(np.log1p(since).mean(), abs=0.04)
     assert 0.12 < (since >= change.since.at).mean() < 0.65
-    halved = review_worlds.halved(rng, jump=0.2)
-    assert (halved.before.jump, halved.since.jump) == (0.2, 0.1)
+    sloped, flat = (review_worlds.shrunk(rng, jump=0.2, factor=0.5, is_sloped=is_sloped) for is_sloped in (True, False))
+    assert (sloped.before.jump, sloped.since.jump, sloped.since.slope) == (0.2, 0.1, sloped.before.slope / 2)
+    gaps = [Truth.of(world, 1, 200_000).at(flat.threshold).adjusted for world in (flat.before, flat.since)]
+    # clipping takes a little
+    assert gaps == pytest.approx([0.2, 0.1], abs=0.012)
 
 
 def test_as_many_compared_before_and_since_as_asked():
@@ -192,4 +196,4 @@ def test_a_review_that_pages_at_every_wobble_fails(monkeypatch):
 def test_a_review_that_never_pages_fails(monkeypatch):
     monkeypatch.setattr(framework_review, "ONE_SIDED", -1.0)
     failed = broken_rows(review.LINE, review.changed(1, 2))
-    assert {"a 20-point jump shrunk to 50 %: `weakened`", "the jump's place moved to 200 %: `retune`"} <= failed
+    assert {"a 20-point gap halved: `weakened`", "the jump at twice its value: `retune`"} <= failed

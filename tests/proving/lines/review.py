@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tests.proving import method
-from tests.proving.review_worlds import ADOPTED_AT, MILESTONES, Change, halved, milestones, moved, unchanged
+from tests.proving.review_worlds import ADOPTED_AT, MILESTONES, Change, milestones, moved, shrunk, unchanged
 from tests.proving.score import Job, Line, Record, Row, share
 
 SIZES = (300, 1000, 10_000)
@@ -16,8 +16,17 @@ JUMPS = (0.20, 0.10, 0.0)
 
 SIDE = 2000
 JUMP = 0.20
-SHRUNK = (0.5, 0.75)
-FURTHER = (2.0, 1.5)
+SHRUNK = {
+    "a 20-point gap halved": (0.5, False),
+    "a 20-point jump and the slope beside it halved": (0.5, True),
+    "a 20-point gap down to 75 %": (0.75, False),
+}
+"""By what is left of it, and whether more than a jump goes with the value."""
+
+MOVED = {"the jump at twice its value": 2.0, "the jump at one and a half times its value": 1.5}
+BOUNDED = {"a 20-point gap halved", "the jump at twice its value"}
+FEWER = 3
+"""Changes without a bound are drawn in every so-manieth run."""
 
 
 def same(seed: int, runs: int, sizes: tuple[int, ...]) -> list[Record]:
@@ -40,13 +49,16 @@ def changed(seed: int, runs: int) -> list[Record]:
     for number in range(runs):
         rng = np.random.default_rng([seed, 52, number])
         others = {milestone: unchanged(rng, jump=JUMP) for milestone in MILESTONES}
-        for factor in SHRUNK:
-            made = _review(others, halved(rng, jump=JUMP, factor=factor), rng, SIDE)
-            records.append({"kind": "weakened", "factor": factor, "is_raised": bool(made.loc["activation", "is_weakened"])})
-        for factor in FURTHER:
-            # as many in each half of the accounts since
-            made = _review(others, moved(rng, jump=JUMP, factor=factor), rng, 2 * SIDE)
-            records.append({"kind": "retune", "factor": factor, "is_raised": bool(made.loc["activation", "is_retune"])})
+        for what, (factor, is_sloped) in SHRUNK.items():
+            if what in BOUNDED or number % FEWER == 0:
+                change = shrunk(rng, jump=JUMP, factor=factor, is_sloped=is_sloped)
+                found = _review(others, change, rng, SIDE).loc["activation"]
+                records.append({"kind": what, "is_raised": bool(found["is_weakened"])})
+        for what, factor in MOVED.items():
+            if what in BOUNDED or number % FEWER == 0:
+                # as many in each half of the accounts since
+                found = _review(others, moved(rng, jump=JUMP, factor=factor), rng, 2 * SIDE).loc["activation"]
+                records.append({"kind": what, "is_raised": bool(found["is_retune"])})
     return records
 
 
@@ -55,7 +67,7 @@ def _review(others: dict[str, Change], change: Change, rng: np.random.Generator,
 
 
 def jobs(*, is_quick: bool) -> list[Job]:
-    """Return 510 worlds that stay as they are, by three jumps, and 500 of each change (quick: 30 and 15), in pieces."""
+    """Return 510 worlds that stay as they are, by three jumps, and 510 of each change that has a bound (quick: 30 and 15), in pieces."""
     pieces, runs, more = (5, 2, 3) if is_quick else (34, 5, 15)
     return [
         *(Job(same, (9000 + number, runs, SIZES)) for number in range(pieces)),
@@ -75,14 +87,9 @@ def rows(records: list[Record]) -> list[Row]:
             share("review", f"nothing has changed: `{alarm}`", size, [record[alarm] for record in here])
             for alarm in ("weakened", "retune")
         ]
-    for kind, factors, title in (
-        ("weakened", SHRUNK, "a 20-point jump shrunk to {} %"),
-        ("retune", FURTHER, "the jump's place moved to {} %"),
-    ):
-        for factor in factors:
-            found = [record["is_raised"] for record in records if record["kind"] == kind and record["factor"] == factor]
-            what = f"{title.format(round(100 * factor))}: `{kind}`"
-            made.append(share("review", what, f"{SIDE:,}", found, least=0.80 if factor == factors[0] else None))
+    for what, alarm in [*((what, "weakened") for what in SHRUNK), *((what, "retune") for what in MOVED)]:
+        found = [record["is_raised"] for record in records if record["kind"] == what]
+        made.append(share("review", f"{what}: `{alarm}`", f"{SIDE:,}", found, least=0.80 if what in BOUNDED else None))
     return made
 
 
