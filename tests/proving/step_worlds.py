@@ -116,8 +116,8 @@ def mixed(rng: np.random.Generator, *, intent: str = "none") -> StepWorld:
     """
     steps = [_step(rng, "planted", rng.uniform(0.26, 0.48), rng.uniform(0.125, 0.17)) for _ in range(4)]
     steps += [_step(rng, "null", rng.uniform(0.25, 0.60), 0.0) for _ in range(4)]
-    steps += [_step(rng, "niche", rng.uniform(0.020, 0.025), 0.0) for _ in range(2)]
-    steps += [_step(rng, "routine", rng.uniform(0.980, 0.981), 0.0) for _ in range(2)]
+    steps += [_step(rng, "niche", rng.uniform(0.005, 0.025), 0.0) for _ in range(2)]
+    steps += [_step(rng, "routine", rng.uniform(0.980, 0.995), 0.0) for _ in range(2)]
     named = tuple(_named(step, place) for place, step in enumerate(steps[index] for index in rng.permutation(len(steps))))
     if intent == "none":
         return StepWorld(named, base=0.04)

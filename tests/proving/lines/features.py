@@ -87,14 +87,9 @@ def _rows(records: list[Record], size: str) -> list[Row]:
         share("features", "features planted at ≥ 10 points found", size, [_is_found(record) for record in planted], least=0.95),
         share("features", f"of the features called `{FOUND}`, planted null", size, wrong, most=0.05),
     ]
-    # among fewer accounts trust comes first: what some 70 held-out accounts use is `interview`
-    exactly = {"niche": ("at 2.0 to 2.5 % adoption", None if size == SIZES[5000] else 0.95)}
-    exactly["ubiquitous"] = ("at ≥ 85 % adoption", 0.95)
-    for role, (adoption, least) in exactly.items():
+    for role, adoption in (("niche", "at 2.0 to 2.5 % adoption"), ("ubiquitous", "at ≥ 85 % adoption")):
         exact = [record["verdict"] == role for record in of(role)]
-        made.append(share("features", f"features {adoption} called exactly `{role}`", size, exact, least=least))
-    rare = [record["verdict"] in {"niche", "interview"} for record in of("niche")]
-    made.append(share("features", "features at 2.0 to 2.5 % adoption called `niche` or `interview`", size, rare))
+        made.append(share("features", f"features {adoption} called exactly `{role}`", size, exact, least=0.95))
     for role, title in (("impostor", "the config says whose it is"), ("undeclared", "the config does not say whose it is")):
         missed = [not _is_found(record) for record in of(role)]
         what = f"a feature of the top plan, which stays for another reason, is not `{FOUND}`; {title}"
