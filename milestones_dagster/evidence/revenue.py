@@ -36,6 +36,44 @@ _CENT: Final = 1e-9
 """Part of a sum: revenue in another order of rows adds up to another last digit."""
 
 
+COLUMNS: Final = (
+    "period",
+    "month",
+    "segment_kind",
+    "segment",
+    "rows",
+    "accounts",
+    "open_rows",
+    "locked_rows",
+    "retained",
+    "retained_share",
+    "retained_share_low",
+    "retained_share_high",
+    "mrr_rows",
+    "mrr_accounts",
+    "mrr_at_start",
+    "mrr_at_end",
+    "gross_revenue_retention",
+    "gross_revenue_retention_low",
+    "gross_revenue_retention_high",
+    "net_revenue_retention",
+    "net_revenue_retention_low",
+    "net_revenue_retention_high",
+    "expanded_mrr_rows",
+    "expanded_mrr_share",
+    "expanded_mrr_share_low",
+    "expanded_mrr_share_high",
+    "expanded_seats_rows",
+    "expanded_seats_share",
+    "expanded_seats_share_low",
+    "expanded_seats_share_high",
+    "dormant_rows",
+    "dormant_share",
+    "dormant_share_low",
+    "dormant_share_high",
+)
+
+
 @dataclass(frozen=True)
 class _Outcomes:
     """Rows of the frame in a fixed order, with what is summed; every array has shape (rows,)."""
@@ -84,7 +122,7 @@ def revenue_retention(frame: pd.DataFrame, framework: "Framework", also: Mapping
     """
     del framework, also
     if frame.empty:
-        return pd.DataFrame(columns=["period", "month", "segment_kind", "segment"])
+        return pd.DataFrame(columns=list(COLUMNS))
     ordered = frame.sort_values(["month", "account_key"], ignore_index=True)
     rows = _Outcomes.of(ordered)
     cells = list(_cells(ordered))
@@ -92,7 +130,7 @@ def revenue_retention(frame: pd.DataFrame, framework: "Framework", also: Mapping
     resamples, seed = int(ordered["resamples"].iloc[0]), int(ordered["seed"].iloc[0])
     intervals = revenue_intervals(rows.accounts, rows.start, rows.end, members, resamples, seed)
     made = [{**names, **_counted(rows, member), **revenue} for (names, member), revenue in zip(cells, intervals, strict=True)]
-    return pd.DataFrame(made)
+    return pd.DataFrame(made, columns=list(COLUMNS))
 
 
 def _cells(frame: pd.DataFrame) -> Iterator[tuple[dict[str, object], NDArray[np.intp]]]:

@@ -216,7 +216,8 @@ def test_the_serving_copy_holds_the_published_tables_alone(life: Life, first: St
         "threshold_robustness", "threshold_variants", "usage_placebo",
         "activation_threshold", "activation_threshold_curve", "activation_validation", "activation_window_search",
         "area_landmarks", "area_months", "area_success", "area_thresholds", "chain_landmarks", "customer_milestones",
-        "feature_adoption", "feature_importance", "feature_matrix", "maturity_categories", "milestone_chain",
+        "feature_adoption", "feature_importance", "feature_matrix", "framework_review", "framework_versions", "framework_watch",
+        "maturity_categories", "milestone_chain",
         "milestone_summary", "month_landmarks", "notes", "retention_by_activation", "retention_outcomes", "revenue_retention",
         "seat_usage", "setup_landmarks", "setup_step_evidence", "setup_steps", "threshold_expansion", "thresholds_in_force",
         "usage_landmarks", "usage_ratio", "usage_threshold", "usage_threshold_curve", "win_backs",
@@ -239,7 +240,7 @@ def test_a_poisoned_day_fails_the_run_and_nothing_downstream_is_executed(poisone
     assert sentence == (
         "raw_events refused. The share of rows of a day that row rules refuse (a single row refuses no day): "
         "beyond the bound of 5.00%: 2025-02-12 (10 of 20, 50.00%). "
-        "The published rows are whole up to 2025-02-12; 34 table(s) that follow are not made."
+        "The published rows are whole up to 2025-02-12; 61 table(s) that follow are not made."
     )
 
 
@@ -346,7 +347,7 @@ def test_a_refused_table_stops_what_reads_it_and_nothing_else(blocked: Stage) ->
     assert not readers & blocked.ran.started
     assert {"setup_steps", "usage_ratio", "feature_importance"} <= set(blocked.ran.materialised())
     (sentence,) = blocked.ran.failed.values()
-    assert sentence.endswith("The published rows are as of 2025-02-14; 4 table(s) that follow are not made.")
+    assert sentence.endswith("The published rows are as of 2025-02-14; 12 table(s) that follow are not made.")
     assert "40 of 40" in sentence
 
 
@@ -371,7 +372,11 @@ def test_a_company_s_rule_reports_like_ours(blocked: Stage) -> None:
     assert facts["sample_keys"] == [{"account_id": account} for account in sorted(LEAVING)[:5]]
     assert facts["sample_truncated"] is True
     assert facts["recovery"] == "refused; the published rows are as of 2025-02-14; ask the product team"
-    assert facts["blocks"] == ["setup_step_evidence", "customer_milestones", "retention_by_activation", "milestone_summary"]
+    assert facts["blocks"] == [
+        "setup_landmarks", "retention_by_activation", "setup_step_landmarks", "customer_milestones", "setup_step_evidence",
+        "setup_step_placebo", "chain_landmarks", "milestone_summary", "evidence_placebo", "framework_review", "milestone_chain",
+        "framework_watch",
+    ]  # fmt: skip
     (message,) = blocked.told
     assert message["title"].startswith(
         "Small world: activation_cohort refused: check enough_conversations failed, 40 of 40 (100 %)"
@@ -423,7 +428,8 @@ def test_refused_evidence_stops_neither_the_milestones_nor_the_serving_copy(life
     following = {
         "activation_follow_up", "activation_survival", "activation_threshold", "activation_threshold_curve",
         "activation_validation", "activation_window_search", "chain_landmarks", "milestone_chain", "threshold_expansion",
-        "activation_pair_events", "activation_placebo", "evidence_placebo", "threshold_robustness",
+        "activation_pair_events", "activation_placebo", "evidence_placebo", "framework_review", "framework_watch",
+        "threshold_robustness",
     }  # fmt: skip
     assert not following & unproven.ran.started
     assert {"customer_milestones", "usage_threshold", "setup_step_evidence"} <= set(unproven.ran.materialised())

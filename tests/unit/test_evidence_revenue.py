@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from milestones_dagster.evidence.association import wilson
-from milestones_dagster.evidence.revenue import MOST_UNITS, clustered_share, revenue_intervals, revenue_retention
+from milestones_dagster.evidence.revenue import COLUMNS, MOST_UNITS, clustered_share, revenue_intervals, revenue_retention
 from milestones_dagster.evidence.win_backs import win_backs
 
 MARCH, APRIL = pd.Timestamp("2025-03-01"), pd.Timestamp("2025-04-01")
@@ -181,7 +181,10 @@ def test_the_order_of_the_rows_changes_nothing():
 def test_without_rows_there_is_a_table_without_rows():
     frame = pd.DataFrame(columns=[*ROWS[0], "resamples", "seed"])
 
-    assert revenue_retention(frame, framework(), {}).empty
+    made = revenue_retention(frame, framework(), {})
+    assert made.empty
+    # the table is made of its columns, with rows or without
+    assert list(made) == list(COLUMNS)
 
 
 # --- win-backs ------------------------------------------------------------------------------------------------------

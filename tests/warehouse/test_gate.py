@@ -204,23 +204,13 @@ def test_an_edited_threshold_makes_just_the_tables_that_read_it(copied):
         again = made_again(session)
         # config.threshold is read by the first three; the others follow them
         assert set(again) == {
-            "thresholds_in_force",
-            "activation_threshold",
-            "activation_survival",
-            "activation_validation",
-            "usage_threshold",
-            "activation_cohort",
-            "usage_ratio",
-            "customer_milestones",
-            "milestone_summary",
-            "retention_by_activation",
-            "setup_landmarks",
-            "setup_step_evidence",
-            "chain_landmarks",
-            "milestone_chain",
-            "threshold_expansion",
-            "activation_follow_up",
-        }
+            "activation_cohort", "activation_follow_up", "activation_survival", "activation_threshold",
+            "activation_threshold_curve", "activation_validation", "chain_landmarks", "customer_milestones", "evidence_placebo",
+            "framework_review", "framework_versions", "framework_watch", "milestone_chain", "milestone_summary",
+            "retention_by_activation", "setup_landmarks", "setup_step_evidence", "setup_step_landmarks", "setup_step_placebo",
+            "threshold_expansion", "threshold_robustness", "thresholds_in_force", "usage_ratio", "usage_threshold",
+            "usage_threshold_curve",
+        }  # fmt: skip
         assert again["activation_cohort"].reason == "the framework config changed"
         runs = {name: row[5] for name, row in publications(session).items()}
         assert {name for name, run in runs.items() if run == "second"} == set(again)
@@ -236,7 +226,9 @@ def test_an_edited_step_makes_just_the_tables_that_read_it(copied):
     copied.edit("framework.yaml", "setup", "steps", 2, "required", value=True)
     with copied.opened() as session:
         assert set(made_again(session)) == {
-            "setup_steps", "customer_milestones", "milestone_summary", "setup_step_evidence", "chain_landmarks", "milestone_chain",
+            "chain_landmarks", "customer_milestones", "evidence_placebo", "framework_review", "framework_versions",
+            "framework_watch", "milestone_chain", "milestone_summary", "setup_step_evidence", "setup_step_landmarks",
+            "setup_step_placebo", "setup_steps",
         }  # fmt: skip
 
 

@@ -517,7 +517,7 @@ BY_HAND: dict[tuple[str, str], Case] = {
     ("evidence_placebo", "every_kind_once"): Case(
         "DELETE FROM {t} WHERE evidence = 'usage'", 1, 2, [{"evidence": "usage"}], 3
     ),
-    # five months of all accounts, of plan basic and of size 1-4, and each of all months; the outcome of February alone is known
+    # five months of all accounts, of plan basic and of size 1-4, and each of all months; outcomes of January (a) and February are known
     ("revenue_retention", "shares_inside_intervals"): Case(
         f"UPDATE {{t}} SET retained_share = 0.1 {IN_ALL_MONTHS}", 1, 18, [ALL_MONTHS], 18
     ),
@@ -530,7 +530,7 @@ BY_HAND: dict[tuple[str, str], Case] = {
         clean=f"UPDATE {{t}} SET gross_revenue_retention = 0.8, net_revenue_retention = 0.8 {IN_ALL_MONTHS}",
     ),
     ("revenue_retention", "months_add_up"): Case(
-        f"UPDATE {{t}} SET rows = 3 {IN_ALL_MONTHS}", 1, 18, [ALL_MONTHS], 18
+        f"UPDATE {{t}} SET rows = 4 {IN_ALL_MONTHS}", 1, 18, [ALL_MONTHS], 18
     ),
     # nobody has left: shares by hand
     ("win_backs", "incidence_never_falls"): Case(
