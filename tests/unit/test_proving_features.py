@@ -188,12 +188,14 @@ def test_a_ranking_scored_on_the_rows_it_was_fitted_on_fails(monkeypatch):
 
 def test_a_review_that_pages_at_every_wobble_fails(monkeypatch):
     assert not broken_rows(review.LINE, review.same(1, 1, (1000,)))
-    monkeypatch.setattr(framework_review, "ONE_SIDED", 0.9)
+    for level in ("WEAKENED_LEVEL", "RETUNE_LEVEL"):
+        monkeypatch.setattr(framework_review, level, 0.9)
     failed = broken_rows(review.LINE, review.same(1, 1, (1000,)))
     assert "nothing has changed: any alarm" in failed
 
 
 def test_a_review_that_never_pages_fails(monkeypatch):
-    monkeypatch.setattr(framework_review, "ONE_SIDED", -1.0)
+    for level in ("WEAKENED_LEVEL", "RETUNE_LEVEL"):
+        monkeypatch.setattr(framework_review, level, -1.0)
     failed = broken_rows(review.LINE, review.changed(1, 2))
     assert {"a 20-point gap halved: `weakened`", "the jump at twice its value: `retune`"} <= failed
