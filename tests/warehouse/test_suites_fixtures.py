@@ -420,12 +420,20 @@ BY_HAND: dict[tuple[str, str], Case] = {
         "UPDATE {t} SET proposal = 'keep' WHERE milestone = 'usage'", 1, 4, [{"milestone": "usage"}], 4
     ),
     ("framework_review", "alarms_follow_from_their_tests"): Case(
-        "UPDATE {t} SET is_retune = TRUE, is_signal = TRUE, gain_holm_p = 0.025, moved_share = 0.04 WHERE milestone = 'usage'",
+        "UPDATE {t} SET is_retune = TRUE, is_signal = TRUE, gain_holm_p = 0.01, moved_share = 0.04 WHERE milestone = 'usage'",
         1,
         4,
         [{"milestone": "usage"}],
         4,
-        clean="UPDATE {t} SET is_retune = TRUE, is_signal = TRUE, gain_holm_p = 0.025, moved_share = 0.05 WHERE milestone = 'usage'",
+        clean="UPDATE {t} SET is_retune = TRUE, is_signal = TRUE, gain_holm_p = 0.01, moved_share = 0.05 WHERE milestone = 'usage'",
+    ),
+    ("framework_review", "no_alarm_raised"): Case(
+        "UPDATE {t} SET is_weakened = TRUE WHERE milestone IN ('usage', 'maturity')",
+        2,
+        4,
+        [{"milestone": "maturity"}, {"milestone": "usage"}],
+        4,
+        severity="warning",
     ),
     # four slopes and seven features
     ("framework_watch", "bounds_in_order"): Case(
@@ -857,7 +865,7 @@ def test_every_rule_has_a_passing_and_a_failing_fixture(clean):
     declared = clean.session.declared
     product = {(table, rule.name) for table, rules in declared.suites.items() for rule in rules if rule.origin == "product"}
     assert product == set(BY_HAND) | set(IN_FILES) | APART
-    assert len(product) == 100
+    assert len(product) == 101
     # every YAML beside a table is read
     files = {path.stem for path in SQL_ROOT.rglob("*.yaml")}
     assert {table for table, _ in product} == files
