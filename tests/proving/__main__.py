@@ -23,10 +23,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", action="append", choices=[line.name for line in LINES], help="this line alone (repeatable)")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--every", type=int, default=1, help="every so-manieth job alone, for a first look")
-    parser.add_argument("--write", type=Path, help="write the table into this markdown file, between its two marks")
+    parser.add_argument("--write", type=Path, help="write the table, or the rows of --only, into this markdown file")
     given = parser.parse_args(arguments)
-    if given.write and (given.only or given.every > 1):
-        parser.error("--write wants the whole table, without --only and --every")
+    if given.write and (given.every > 1 or (given.quick and given.only)):
+        parser.error("--write wants whole lines: without --every, and --only without --quick")
     # a log has no width of its own
     console = Console(width=None if sys.stdout.isatty() else 180)
     start = time.monotonic()
@@ -42,7 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
     console.print(f"{bounded - len(failed)} of {bounded} bounded rows hold; {seconds:,.0f} s with {given.jobs} processes.")
     if given.write:
         day = datetime.now(UTC).date().isoformat()
-        markdown(given.write, rows, is_quick=given.quick, day=day, seconds=seconds, jobs=given.jobs)
+        is_part = bool(given.only)
+        markdown(given.write, rows, is_quick=given.quick, day=day, seconds=seconds, jobs=given.jobs, is_part=is_part)
     return 1 if failed else 0
 
 

@@ -420,12 +420,12 @@ BY_HAND: dict[tuple[str, str], Case] = {
         "UPDATE {t} SET proposal = 'keep' WHERE milestone = 'usage'", 1, 4, [{"milestone": "usage"}], 4
     ),
     ("framework_review", "alarms_follow_from_their_tests"): Case(
-        "UPDATE {t} SET is_retune = TRUE, is_signal = TRUE, gain_holm_p = 0.01, moved_share = 0.04 WHERE milestone = 'usage'",
+        "UPDATE {t} SET is_retune = TRUE, is_signal = TRUE, gain_holm_p = 0.02, moved_share = 0.04 WHERE milestone = 'usage'",
         1,
         4,
         [{"milestone": "usage"}],
         4,
-        clean="UPDATE {t} SET is_retune = TRUE, is_signal = TRUE, gain_holm_p = 0.01, moved_share = 0.05 WHERE milestone = 'usage'",
+        clean="UPDATE {t} SET is_retune = TRUE, is_signal = TRUE, gain_holm_p = 0.02, moved_share = 0.05 WHERE milestone = 'usage'",
     ),
     ("framework_review", "no_alarm_raised"): Case(
         "UPDATE {t} SET is_weakened = TRUE WHERE milestone IN ('usage', 'maturity')",

@@ -1,7 +1,7 @@
 /*
 about: >
   Whether the framework still holds: for each milestone its gap on the accounts since the adopted version beside that of the reference accounts before, whether it has
-  weakened, whether another threshold would do better, and what follows: keep, retune or retire. Alarms are two families of tests, `weakened` at 4 % and `retune` at 1 %, so that a framework
+  weakened, whether another threshold would do better, and what follows: keep, retune or retire. Alarms are two families of tests, `weakened` at 3 % and `retune` at 2 %, so that a framework
   under which nothing changes raises one in at most 5 % of reviews. It proposes; no file is changed. Gaps are between 0 and 1 (0.01 is one point).
 grain: one row per milestone
 key: [milestone]
@@ -16,8 +16,8 @@ columns:
   adopted_at: TIMESTAMP -- When that version was adopted, `review.adopted_on`, UTC; NULL where the later half of the accounts is since.
   proposal: VARCHAR NOT NULL -- `keep`, `retune`, `retire` or `cannot tell` (too few elapsed accounts).
   reason: VARCHAR NOT NULL -- Why, in a sentence.
-  is_weakened: BOOLEAN NOT NULL -- The alarm that the gap has fallen (weakened_holm_p at most .04).
-  is_retune: BOOLEAN NOT NULL -- The alarm that another threshold does better (gain_holm_p at most .01, is_signal) and moves at least 5 % of the accounts.
+  is_weakened: BOOLEAN NOT NULL -- The alarm that the gap has fallen (weakened_holm_p at most .03).
+  is_retune: BOOLEAN NOT NULL -- The alarm that another threshold does better (gain_holm_p at most .02, is_signal) and moves at least 5 % of the accounts.
   threshold: DOUBLE [events, conversations per seat and month, or categories] -- The value in force; NULL for setup, and where there is none.
   since_from: TIMESTAMP -- First landmark of the rows since, UTC.
   reference_accounts: BIGINT NOT NULL [accounts] -- Accounts compared before the adopted version.

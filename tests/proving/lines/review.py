@@ -70,8 +70,8 @@ def jobs(*, is_quick: bool) -> list[Job]:
     """Return 510 worlds that stay as they are, by three jumps, and 510 of each change that has a bound (quick: 30 and 15), in pieces."""
     pieces, runs, more = (5, 2, 3) if is_quick else (34, 5, 15)
     return [
-        *(Job(same, (9000 + number, runs, SIZES)) for number in range(pieces)),
-        *(Job(changed, (9100 + number, more)) for number in range(pieces)),
+        *(Job(same, (9500 + number, runs, SIZES)) for number in range(pieces)),
+        *(Job(changed, (9600 + number, more)) for number in range(pieces)),
     ]
 
 
