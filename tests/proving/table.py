@@ -59,7 +59,13 @@ def markdown(path: Path, rows: list[Row], *, is_quick: bool, day: str, seconds: 
             lines[places[0] : places[-1] + 1] = [line for line in made if line.startswith(f"| {name} |")]
             lines[0] += f" Rows of {name} again: {day}."
     else:
-        lines = [f"{day}, `{kind}`, {seconds:,.0f} s with {jobs} processes.", "", _line(HEADER), _line(["---"] * len(HEADER)), *made]
+        lines = [
+            f"{day}, `{kind}`, {seconds:,.0f} s with {jobs} processes.",
+            "",
+            _line(HEADER),
+            _line(["---"] * len(HEADER)),
+            *made,
+        ]
     path.write_text(f"{head}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{tail}", encoding="utf-8")
 
 

@@ -203,3 +203,18 @@ def test_every_decision_says_why_and_what_was_rejected():
     for path in ADRS:
         assert words(path).startswith(f"# {path.name[:4]}. ")
         assert re.findall(r"^## (.+)$", words(path), re.MULTILINE) == ["Context", "Decision", "Rejected", "Consequences"]
+
+
+def test_the_readme_shows_the_table_of_the_proving_ground_as_it_came_out() -> None:
+    proved = {}
+    for line in (ROOT / "docs" / "proving.md").read_text(encoding="utf-8").splitlines():
+        if line.startswith("| beside |"):
+            _, what, n, _, estimate, interval, *_ = (cell.strip() for cell in line.strip("|").split("|"))
+            proved[what, n] = f"{estimate} ({interval})"
+    header, _, *rows = [line for line in README.read_text(encoding="utf-8").splitlines() if line.count("|") == 8]
+    _, _, *tools = (cell.strip() for cell in header.strip("|").split("|"))
+    assert tools == ["ours", "Compass", "Signal", "PostHog", "fight-churn"]
+    assert rows
+    for row in rows:
+        what, n, *found = (cell.strip() for cell in row.strip("|").split("|"))
+        assert found == [proved.get((f"{what}: {tool}", n), "") for tool in tools]

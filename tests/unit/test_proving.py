@@ -200,6 +200,20 @@ def test_table_is_written_between_its_marks(tmp_path):
         markdown(path, [], is_quick=True, day="", seconds=0, jobs=1)
 
 
+def test_rows_of_a_line_take_the_place_of_its_rows(tmp_path):
+    path = tmp_path / "table.md"
+    rows = [share(line, f"was {line}", "150", [True]) for line in ("one", "two", "two", "three")]
+    markdown(path, rows, is_quick=False, day="2025-01-01", seconds=12.4, jobs=2)
+    again = [share("two", "is two", "150", [False])]
+    markdown(path, again, is_quick=False, day="2025-01-02", seconds=1, jobs=2, is_part=True)
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert lines[1] == "2025-01-01, `make prove`, 12 s with 2 processes. Rows of two again: 2025-01-02."
+    assert [line.split(" | ")[1] for line in lines[5:-1]] == ["was one", "is two", "was three"]
+    with pytest.raises(ValueError, match="no row of `four`"):
+        markdown(path, [share("four", "new", "150", [True])], is_quick=False, day="", seconds=1, jobs=1, is_part=True)
+    assert path.read_text(encoding="utf-8").splitlines() == lines
+
+
 @pytest.mark.parametrize(("hits", "code"), [(9, 1), (10, 0)])
 def test_the_command_fails_with_a_row(monkeypatch, hits, code, tmp_path):
     def jobs(*, is_quick):
