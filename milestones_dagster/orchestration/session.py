@@ -312,9 +312,10 @@ class Session:
         if table.then is None:
             return None
         module, _, function = table.then.rpartition(".")
-        found = getattr(importlib.import_module(f"milestones_dagster.{module}"), function)
 
         def compute(frame: "pd.DataFrame", also: Mapping[str, "pd.DataFrame"]) -> "pd.DataFrame":
+            # here and no sooner: a table that is up to date needs neither pandas nor statistics
+            found = getattr(importlib.import_module(f"milestones_dagster.{module}"), function)
             made: pd.DataFrame = found(frame, self.config.framework, also)
             return made
 
