@@ -5,7 +5,7 @@ Put here what is opened when a run begins and closed when it ends. Keep out what
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -31,8 +31,20 @@ class WarehouseBusyError(WarehouseError):
     """Another process held the warehouse for longer than a run may wait."""
 
 
-def open_warehouse(path: Path, *, wait_seconds: float, settings: dict[str, Any] | None = None) -> duckdb.DuckDBPyConnection:
+def open_warehouse(
+    path: Path,
+    *,
+    wait_seconds: float,
+    settings: dict[str, Any] | None = None,
+    on_wait: Callable[[str], None] | None = None,
+) -> duckdb.DuckDBPyConnection:
     """An open connection to the warehouse's file, waiting for another process to let go of it.
+
+    Args:
+        path: The warehouse's file; its folder is made.
+        wait_seconds: Longest wait.
+        settings: DuckDB's own, for the connection.
+        on_wait: Told once, in a sentence, who holds the file and how long the wait may be.
 
     Raises:
         WarehouseBusyError: it was still held after `wait_seconds`; the sentence says by whom.
@@ -52,11 +64,14 @@ def open_warehouse(path: Path, *, wait_seconds: float, settings: dict[str, Any] 
                 # the engine's words begin with its own kind of error and may go on for lines
                 words = str(error).splitlines()[0].removeprefix("IO Error: ")
                 raise WarehouseError(f"{path} cannot be opened as a warehouse: {words}; {_ANOTHER_PATH}") from error
+            holder = f"{path} is held by process {held['pid']} ({held['program']})"
             if time.monotonic() >= until:
                 raise WarehouseBusyError(
-                    f"{path} is held by process {held['pid']} ({held['program']}) and was not let go within {wait_seconds:g} s; "
-                    "wait for that run, or stop it, and run again",
+                    f"{holder} and was not let go within {wait_seconds:g} s; wait for that run, or stop it, and run again",
                 ) from error
+            if on_wait is not None:
+                on_wait(f"{holder}; waiting up to {wait_seconds:g} s for it")
+                on_wait = None
             time.sleep(_PAUSE_SECONDS)
 
 
@@ -82,6 +97,8 @@ class MilestonesWarehouse(DuckDBResource):
             Path(self.database),
             wait_seconds=self.lock_timeout_seconds,
             settings=dict(self.connection_config),
+            # a warning, so that who follows the run sees why it does not begin
+            on_wait=context.log.warning if context.log is not None else None,
         )
         try:
             yield self
@@ -105,8 +122,10 @@ class MilestonesWarehouse(DuckDBResource):
 
 
 @contextmanager
-def open_session(warehouse: MilestonesWarehouse, declared: Declared) -> Iterator[Session]:
-    """A session outside a run, on a connection that is closed when the block ends.
+def open_session(
+    warehouse: MilestonesWarehouse, declared: Declared, on_wait: Callable[[str], None] | None = None
+) -> Iterator[Session]:
+    """A session outside a run, on a connection that is closed when the block ends; `on_wait` is told who holds the warehouse.
 
     Raises:
         WarehouseError: the warehouse cannot be opened, or another process holds it.
@@ -115,6 +134,7 @@ def open_session(warehouse: MilestonesWarehouse, declared: Declared) -> Iterator
         Path(warehouse.database),
         wait_seconds=warehouse.lock_timeout_seconds,
         settings=dict(warehouse.connection_config),
+        on_wait=on_wait,
     )
     try:
         yield Session(declared, connection, Path(warehouse.folder), "command line")
