@@ -292,9 +292,9 @@ def test_a_question_mark_on_the_way_to_the_warehouse_is_refused(tmp_path: Path) 
     write(config)
     found = str((tmp_path / "what?" / "warehouse" / "warehouse.duckdb").resolve())
     expected = "expected a folder and a name without ?: DuckDB would look for its log in another place"
-    assert messages(config) == [f"error: warehouse.yaml:1 path: found {found!r}, {expected}"]
+    assert messages(config) == [f"warehouse.yaml:1 path: found {found!r}, {expected}"]
     (config / "warehouse.yaml").write_text("# ours\npath: a?.duckdb\n", encoding="utf-8")
     place = str((config / "a?.duckdb").resolve())
-    assert messages(config) == [f"error: warehouse.yaml:2 path: found {place!r}, {expected}"]
+    assert messages(config) == [f"warehouse.yaml:2 path: found {place!r}, {expected}"]
     (config / "warehouse.yaml").write_text(f"path: {tmp_path}/warehouse.duckdb\n", encoding="utf-8")
     assert messages(config) == []
