@@ -1,45 +1,21 @@
 """The command line: `milestones`.
 
-Put here commands, their help and what they print. Keep out what they do: every command calls one function of another package,
-imported when it runs, so that `--help` answers at once.
+Put here commands and their help. Keep out what they print at length (`cli_console.py`, `cli_headline.py`, `cli_what_if.py`) and
+what they do: every command calls one function of another package, imported when it runs, so that `--help` answers at once.
 """
 
 import os
 import sys
-from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any
 
 import click
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+from milestones_dagster.cli_console import Bars, new_console, plain, print_outcome, print_where, refused_rules, shown_path, told
+from milestones_dagster.cli_opening import Refusal, opened, refusing, wired
 
-    from rich.console import Console
-
-    from milestones_dagster.config.problems import Problem
-    from milestones_dagster.orchestration.running import RunDone, StepDone
-    from milestones_dagster.orchestration.session import Session
-    from milestones_dagster.report.headline import Headline, InForce
-    from milestones_dagster.wiring import Wiring
-
-_MOST_NAMES = 5
 _LEFT_OUT_DAYS_AGO = 30
-_WORDS = {
-    "setup": "setup complete in time",
-    "activation": "activated in time",
-    "usage": "usage reached",
-    "maturity": "mature",
-}
-
-
-class Refusal(click.ClickException):
-    """An error that is the user's to mend: its sentence is printed without a trace, the exit code is 1."""
-
-    def show(self, file: Any = None) -> None:
-        """Prints the sentence as it is: it begins with the file or the thing that it is about."""
-        click.echo(self.message, err=True, file=file)
 
 
 class _Day(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions of click alone
@@ -90,23 +66,24 @@ def run(config_dir: Path, as_of: date | None) -> None:
     """Load what is new, bring every table up to date behind its gate, print the headline."""
     from milestones_dagster.orchestration.running import dagster_home, run_graph
 
-    console = _console()
-    progress = _Bars(console)
-    wiring = _wire(config_dir, as_of=as_of, progress=progress)
+    console = new_console()
+    progress = Bars(console)
+    wiring = wired(config_dir, as_of=as_of, progress=progress)
     path = Path(wiring.warehouse.database)
     product, tables = wiring.declared.config.framework.product, len(wiring.declared.tables)
-    console.print(f"[bold]{_plain(product)}[/]: {tables} tables into {_plain(_shown(path))}")
+    console.print(f"[bold]{plain(product)}[/]: {tables} tables into {plain(shown_path(path))}")
     for warning in wiring.declared.config.warnings:
-        console.print(f"[yellow]note[/] {_plain(str(warning))}")
+        console.print(f"[yellow]note[/] {plain(str(warning))}")
     with progress:
-        done = run_graph(wiring.definitions, dagster_home(path), progress.end, progress.begin)
-    _print_outcome(console, done)
+        done = run_graph(wiring.definitions, dagster_home(path), progress.end, progress.begin, progress.wait)
+    print_outcome(console, done)
     # the milestones are there also where another table, such as the ranking, was refused
     if done.is_made("serving"):
+        from milestones_dagster.cli_headline import print_headline
         from milestones_dagster.report.headline import read_headline
 
         print_headline(console, read_headline(path))
-        _print_where(console, config_dir, path, has_ui=as_of is None)
+        print_where(console, config_dir, path, has_ui=as_of is None)
     if not done.is_success:
         sys.exit(1)
 
@@ -139,7 +116,7 @@ def demo(
     from milestones_dagster.demo.generate import DemoFolderError, generate
     from milestones_dagster.demo.world import Dirt
 
-    console = _console()
+    console = new_console()
     with Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
         console=console, transient=True,
@@ -159,7 +136,7 @@ def demo(
             )
         except (DemoFolderError, ValueError) as error:
             raise Refusal(str(error)) from error
-    console.print(f"{_plain(_shown(folder))}: the company; {_plain(_shown(truth))}: what is planted in it")
+    console.print(f"{plain(shown_path(folder))}: the company; {plain(shown_path(truth))}: what is planted in it")
 
 
 @main.command("check-config")
@@ -173,7 +150,7 @@ def check_config_command(config_dir: Path) -> None:
 
     problems = check_config(config_dir)
     for problem in problems:
-        click.echo(_told(problem))
+        click.echo(told(problem))
     errors = sum(problem.severity == "error" for problem in problems)
     warnings = len(problems) - errors
     if not errors:
@@ -184,7 +161,7 @@ def check_config_command(config_dir: Path) -> None:
             Declared.of(load_config(config_dir))
         except SuiteError as error:
             errors = len(error.problems)
-            click.echo(_refused_rules(error.problems))
+            click.echo(refused_rules(error.problems))
     click.echo(f"{config_dir}: {errors} error(s), {warnings} warning(s)" if errors or warnings else f"{config_dir}: no problems")
     if errors:
         sys.exit(1)
@@ -196,7 +173,7 @@ def plan(config_dir: Path) -> None:
     """Print what is behind, why, and what a run would make. Nothing is made."""
     from milestones_dagster.orchestration.planning import plan_of
 
-    with _open(config_dir) as session:
+    with opened(config_dir) as session:
         found = plan_of(session)
     for line in found.lines:
         click.echo(line)
@@ -227,10 +204,12 @@ def what_if(config_dir: Path, settings: tuple[str, ...]) -> None:
         overrides = [Override.of(text) for text in settings]
     except ValueError as error:
         raise Refusal(str(error)) from error
-    console = _console()
-    with _refusing(), console.status("what if") as status:
-        wiring = _wire(config_dir)
-        answer = ask(config_dir, wiring.warehouse, overrides, lambda table: status.update(f"what if: {table}"))
+    console = new_console()
+    with refusing(), console.status("what if") as status:
+        wiring = wired(config_dir)
+        answer = ask(
+            config_dir, wiring.warehouse, overrides, lambda table: status.update(f"what if: {table}"), on_wait=status.update
+        )
     print_answer(console, answer, settings)
 
 
@@ -249,7 +228,7 @@ def waive(day: date, config_dir: Path, reason: str, undo: bool) -> None:
 
     if not undo and not reason.strip():
         raise Refusal("waive: --reason is missing; say why the day may be passed over, it is kept with the waiver")
-    with _open(config_dir) as session:
+    with opened(config_dir) as session:
         if undo:
             was_waived = operations.unwaive(session.warehouse, day)
             click.echo(f"{day}: the waiver is taken back" if was_waived else f"{day} was not waived")
@@ -275,12 +254,12 @@ def withdraw(file: Path, config_dir: Path) -> None:
     from milestones_dagster.orchestration.withdrawal import WithdrawalError
     from milestones_dagster.orchestration.withdrawal import withdraw as withdrawn
 
-    with _open(config_dir) as session:
+    with opened(config_dir) as session:
         try:
             path = withdrawn(session, file)
         except WithdrawalError as error:
             raise Refusal(str(error)) from error
-    click.echo(f"{_shown(path)}: withdrawn; the next run makes its days without it")
+    click.echo(f"{shown_path(path)}: withdrawn; the next run makes its days without it")
 
 
 @main.command()
@@ -289,18 +268,19 @@ def withdraw(file: Path, config_dir: Path) -> None:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address that it listens on.")
 def ui(config_dir: Path, port: int, host: str) -> None:
     """Serve the Dagster UI and its daemon (schedules, sensors, alerts) with this config's run history."""
-    from milestones_dagster.orchestration.running import dagster_home
+    from milestones_dagster.orchestration.running import dagster_home, limit_pool
     from milestones_dagster.wiring import CONFIG_VARIABLE
 
-    wiring = _wire(config_dir)
+    wiring = wired(config_dir)
     home = dagster_home(Path(wiring.warehouse.database))
+    limit_pool(home)
     environment = {
         **os.environ,
         "DAGSTER_HOME": str(home),
         CONFIG_VARIABLE: str(config_dir.resolve()),
         "DAGSTER_DISABLE_TELEMETRY": "yes",
     }
-    click.echo(f"Dagster UI on http://{host}:{port}, run history in {_shown(home)}; stop with Ctrl-C")
+    click.echo(f"Dagster UI on http://{host}:{port}, run history in {shown_path(home)}; stop with Ctrl-C")
     program = str(Path(sys.executable).with_name("dagster"))
     arguments = [program, "dev", "-m", "milestones_dagster.definitions", "-h", host, "-p", str(port)]
     os.execve(program, arguments, environment)  # noqa: S606 - the program stands beside this interpreter
@@ -329,229 +309,3 @@ def dictionary(file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(written(tables, suites), encoding="utf-8")
     click.echo(f"{file}: {len(tables)} tables")
-
-
-# --- opening --------------------------------------------------------------------------------------------------------
-
-
-def _wire(config_dir: Path, *, as_of: date | None = None, progress: Any = None) -> "Wiring":
-    """The wiring of a config folder; every problem of the config is printed when it cannot be accepted."""
-    from milestones_dagster.config.loader import load_config
-    from milestones_dagster.wiring import wire
-
-    overrides: dict[str, Any] = {"progress": progress} if progress is not None else {}
-    with _refusing():
-        if as_of is not None:
-            # a past as-of has a warehouse of its own: published tables are only ever as of the newest watermark
-            path = load_config(config_dir).warehouse_path
-            overrides["warehouse_path"] = path.with_name(f"{path.stem}_as_of_{as_of}.duckdb")
-            overrides["as_of"] = as_of.isoformat()
-        return wire(config_dir, **overrides)
-
-
-@contextmanager
-def _open(config_dir: Path) -> "Iterator[Session]":
-    """A session on the warehouse of a config folder, closed when the block ends; what it refuses is told in a sentence."""
-    from milestones_dagster.orchestration.resources import open_session
-
-    wiring = _wire(config_dir)
-    with _refusing(), open_session(wiring.warehouse, wiring.declared) as session:
-        yield session
-
-
-@contextmanager
-def _refusing() -> "Iterator[None]":
-    """Tells in sentences what a config, a warehouse or a source refuses, every problem of a config at once."""
-    from milestones_dagster.config.loader import ConfigError
-    from milestones_dagster.orchestration.resources import WarehouseError
-    from milestones_dagster.orchestration.what_if import WhatIfError
-    from milestones_dagster.quality.suites import SuiteError
-    from milestones_dagster.warehouse.observation import AsOfError
-    from milestones_dagster.warehouse.source_files import FileRefused
-
-    try:
-        yield
-    except ConfigError as error:
-        raise Refusal("\n".join(_told(problem) for problem in error.problems)) from error
-    except SuiteError as error:
-        raise Refusal(_refused_rules(error.problems)) from error
-    except (WarehouseError, FileRefused, AsOfError, WhatIfError) as error:
-        raise Refusal(str(error)) from error
-
-
-# --- printing -------------------------------------------------------------------------------------------------------
-
-
-def _console() -> "Console":
-    from rich.console import Console
-
-    return Console(highlight=False, soft_wrap=True)
-
-
-def _told(problem: "Problem") -> str:
-    return f"{problem.severity}: {problem}"
-
-
-def _refused_rules(problems: "Sequence[str]") -> str:
-    return "\n".join(f"error: {problem}" for problem in problems)
-
-
-def _plain(text: str) -> str:
-    """Text of others as it is: what rich would take for its own markup, such as a list in brackets, is kept."""
-    from rich.markup import escape
-
-    return escape(text)
-
-
-def _shown(path: Path) -> str:
-    """The path as a person here would type it."""
-    path = path.resolve()
-    here = Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
-
-
-class _Bars:
-    """Progress of a run: one line per finished table, a bar while events are loaded."""
-
-    def __init__(self, console: "Console") -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-        self._console = console
-        self._bars = Progress(
-            SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-            console=console, transient=True,
-        )  # fmt: skip
-        self._tasks: dict[str, Any] = {}
-
-    def __enter__(self) -> Self:
-        self._bars.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bars.stop()
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        """Moves the bar of what is being worked through."""
-        task = self._tasks.get(what)
-        if task is None:
-            task = self._tasks[what] = self._bars.add_task(f"raw_events: {what}", total=total)
-        self._bars.update(task, completed=done, total=total)
-
-    def begin(self, table: str) -> None:
-        """Shows that a table is being made."""
-        self._tasks[table] = self._bars.add_task(table, total=None)
-
-    def end(self, step: "StepDone") -> None:
-        """Prints how a table ended."""
-        for name in (step.table, "files", "days"):
-            task = self._tasks.pop(name, None)
-            if task is not None:
-                self._bars.remove_task(task)
-        rows = step.facts.get("dagster/row_count")
-        shown = f"{rows:>12,} rows" if isinstance(rows, int) else " " * 17
-        mark = "[green]✓[/]" if step.is_success else "[red]✗[/]"
-        self._console.print(f"{mark} {step.table:<24}{shown} {step.seconds:>7.1f} s  {_plain(_how(step))}")
-        for check in step.failed_checks:
-            colour = "red" if check.is_blocking else "yellow"
-            self._console.print(f"    [{colour}]{check.name}[/]: {_plain(check.found)}")
-            for sentence in check.recovery:
-                self._console.print(f"      → {_plain(sentence)}")
-        if step.error is not None and not any(check.is_blocking for check in step.failed_checks):
-            self._console.print(f"    {_plain(step.error)}")
-
-
-def _how(step: "StepDone") -> str:
-    """How a table came to its rows, in a word or two."""
-    days = step.facts.get("days_made")
-    if isinstance(days, int):
-        return f"{days:,} day(s) made" if days else "unchanged"
-    return str(step.facts.get("state", ""))
-
-
-def _print_outcome(console: "Console", done: "RunDone") -> None:
-    """Prints what a run did not make, and why where no step has said it."""
-    if done.error is not None:
-        console.print(f"[red]{_plain(done.error)}[/]")
-    refused = [step.table for step in done.steps if not step.is_success]
-    if refused:
-        console.print(f"[red]refused[/]: {', '.join(refused)}")
-    if done.not_made:
-        console.print(f"not made: {_listed(done.not_made)}")
-
-
-def _listed(names: "Sequence[str]") -> str:
-    return ", ".join(names[:_MOST_NAMES]) + (f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else "")
-
-
-def print_headline(console: "Console", headline: "Headline") -> None:
-    """Prints the numbers that a person wants first, as a run does at its end."""
-    from rich.table import Table as Grid
-
-    month = f"{headline.month:%B %Y}" if headline.month is not None else "no whole month yet"
-    console.print(
-        f"\n[bold]As of {headline.as_of:%Y-%m-%d}[/], {month}: {headline.customers:,} customers, {headline.paying:,} paying"
-    )
-    grid = Grid("milestone", "reached", "of", "share", "open", box=None, pad_edge=False)
-    for share in headline.milestones:
-        percent = f"{share.reached / share.accounts:.1%}" if share.accounts else "–"
-        still_open = f"{share.open_accounts:,}" if share.open_accounts else ""
-        grid.add_row(_WORDS[share.name], f"{share.reached:,}", f"{share.accounts:,}", percent, still_open)
-    console.print(grid)
-    _print_thresholds(console, headline)
-    bands = Grid("activation events", "accounts", "retained", "share", box=None, pad_edge=False)
-    for band in headline.retention:
-        percent = f"{band.retained / band.accounts:.1%}" if band.accounts else "–"
-        bands.add_row(_plain(band.band), f"{band.accounts:,}", f"{band.retained:,}", percent)
-    console.print("\n[bold]Retention by activation[/] (it goes with staying, it is not shown to cause it)")
-    console.print(bands)
-    if headline.apart.sentence is not None:
-        console.print(headline.apart.sentence)
-    if headline.auc is not None:
-        value, low, high = headline.auc
-        console.print(f"\n[bold]What goes with staying[/]: held-out AUC {value:.3f} (95 % interval {low:.3f} to {high:.3f})")
-        top = Grid("feature", "importance", "interval", "verdict", box=None, pad_edge=False)
-        if not headline.features:
-            console.print("every feature is too common or too narrow to tell customers apart (see evidence.feature_importance)")
-        for feature in headline.features:
-            interval = f"{feature.low:.4f} to {feature.high:.4f}"
-            top.add_row(_plain(feature.title), f"{feature.importance:.4f}", interval, feature.verdict)
-        if headline.features:
-            console.print(top)
-    console.print()
-    for note in headline.notes:
-        console.print(f"· {_plain(note)}")
-
-
-def _print_thresholds(console: "Console", headline: "Headline") -> None:
-    """Prints the thresholds in force, the adopted and the derived value side by side with whom the difference would move."""
-    console.print("\n[bold]Thresholds[/]: what the company has adopted, and what retention derives")
-    for found in headline.thresholds:
-        nobody = "none in force, nobody counts as having reached it"
-        value = nobody if found.value is None else f"{found.value:.4g} in force ({found.origin})"
-        adopted = "nothing adopted" if found.adopted is None else f"adopted {found.adopted:.4g}"
-        console.print(f"{found.milestone:<11} {value}; {adopted}, {_derived(found)}")
-
-
-def _derived(found: "InForce") -> str:
-    """What retention derives and whom the difference to the adopted value would move, or why there is none."""
-    if not found.is_measured:
-        return f"not measured at this time (see evidence.{found.milestone}_threshold)"
-    if found.derived is None:
-        return f"nothing derived: {found.why}"
-    derived = f"derived {found.derived:.4g} (trust {found.trust})"
-    if found.adopted is None:
-        return derived
-    if not found.moved_accounts:
-        return f"{derived}: the difference would move nobody"
-    share = f" ({found.moved_share:.1%})" if found.moved_share is not None else ""
-    return f"{derived}: the difference would move {found.moved_accounts:,} accounts{share} to {found.moved_towards}"
-
-
-def _print_where(console: "Console", config_dir: Path, path: Path, *, has_ui: bool) -> None:
-    from milestones_dagster.warehouse.serving import serving_path
-
-    console.print(f"\nTables to query:  {_plain(_shown(serving_path(path)))} (DuckDB; opened at any time)")
-    console.print(f"The warehouse:    {_plain(_shown(path))}")
-    if has_ui:
-        command = "make ui" if config_dir == Path("assets_config") else f"milestones ui --config {config_dir}"
-        console.print(f"Lineage, checks and history in the Dagster UI:  {_plain(command)}")

@@ -12,6 +12,7 @@ from typing import TypedDict, Unpack
 import dagster as dg
 
 from milestones_dagster.config.loader import load_config
+from milestones_dagster.config.masking import as_written
 from milestones_dagster.orchestration.assets import Progress, build_assets
 from milestones_dagster.orchestration.jobs import build_job, build_schedule
 from milestones_dagster.orchestration.resources import MilestonesWarehouse
@@ -56,8 +57,10 @@ def wire(config_dir: Path, *, key_prefix: Sequence[str] | None = None, **overrid
         settings["memory_limit"] = str(config.warehouse.memory_limit)
     if config.warehouse.threads is not None:
         settings["threads"] = str(config.warehouse.threads)
+    shown = as_written(str(path), config.environment)
     warehouse = MilestonesWarehouse(
         database=str(path),
+        shown_as=shown if shown != str(path) else None,
         folder=str(path.with_suffix("")),
         lock_timeout_seconds=config.warehouse.lock_timeout.seconds,
         as_of=overrides.get("as_of"),

@@ -4,7 +4,8 @@ Put here what follows from the files together: what a missing source falls back 
 reading and checking (`loader.py`).
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -32,6 +33,7 @@ class CompanyConfig:
         quality: `quality/<table>.yaml` by table.
         warnings: what is doubtful and refuses nothing.
         fallbacks: what the framework falls back to for want of a source, one sentence each.
+        environment: text that the files take from the environment, each with what they say in its place.
     """
 
     dir: Path
@@ -43,6 +45,7 @@ class CompanyConfig:
     quality: dict[str, TableQuality]
     warnings: list[Problem]
     fallbacks: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @cached_property
     def fingerprint(self) -> str:

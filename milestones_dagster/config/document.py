@@ -45,6 +45,7 @@ class Document:
         lines: line of every key and list item, by path.
         written: what the file says where a value came from the environment, by path; messages show it in place of the
             value, which may be a secret.
+        environment: text that came from the environment, each with what the file says in its place, such as `${NAME}`.
         problems: what was wrong while reading.
         is_readable: whether `data` is what the file says; false after an error of syntax.
     """
@@ -53,6 +54,7 @@ class Document:
     data: dict[str, object] = field(default_factory=dict)
     lines: dict[Path, int] = field(default_factory=dict)
     written: dict[Path, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     is_readable: bool = True
 
@@ -278,6 +280,7 @@ class _Builder:
             return match[0]
         value = self._environ.get(match[1], "")
         if value:
+            self._document.environment[value] = f"${{{match[1]}}}"
             return value
         if match[2] is not None:
             return match[2]

@@ -5,6 +5,7 @@ Put here checks on names of files. Keep out what stands in them.
 
 from pathlib import Path
 
+from milestones_dagster.config.document import Document
 from milestones_dagster.config.problems import Problem, closest
 
 _REQUIRED = ("framework.yaml", "sources.yaml")
@@ -34,3 +35,11 @@ def check_folder(folder: Path) -> list[Problem]:
             if path.suffix != ".yaml" and not path.name.startswith(".")
         ]
     return problems
+
+
+def check_warehouse(warehouse: Path, document: Document) -> list[Problem]:
+    """Return what is wrong with the place of the warehouse's file: DuckDB reads a `?` in a path as the end of the file's name."""
+    if "?" not in str(warehouse):
+        return []
+    expected = "a folder and a name without ?: DuckDB would look for its log in another place"
+    return [document.problem(("path",), expected, found=f"{str(warehouse)!r}")]

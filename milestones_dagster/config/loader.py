@@ -13,7 +13,7 @@ from milestones_dagster.config.base import Model
 from milestones_dagster.config.company import CompanyConfig
 from milestones_dagster.config.document import Document, read_document
 from milestones_dagster.config.fallbacks import settle
-from milestones_dagster.config.file_checks import check_folder
+from milestones_dagster.config.file_checks import check_folder, check_warehouse
 from milestones_dagster.config.framework import Framework
 from milestones_dagster.config.framework_checks import check_framework
 from milestones_dagster.config.overrides import Override, apply, told_at_override
@@ -88,6 +88,9 @@ def _read(
     problems += check_events(readable)
     problems += check_sources(readable, config_dir)
     problems += check_quality(readable)
+    if warehouse is not None:
+        path = (config_dir.resolve() / warehouse.path).resolve()
+        problems += check_warehouse(path, readable.get("warehouse.yaml", Document("warehouse.yaml")))
     problems = sorted(dict.fromkeys(problems), key=lambda problem: (problem.file, problem.line, problem.key))
     is_refused = any(problem.severity == "error" for problem in problems)
     if is_refused or not (framework and sources and tracking_plan and warehouse and alerts):
@@ -103,5 +106,6 @@ def _read(
         quality={table: made for table, made in quality.items() if made is not None},
         warnings=problems,
         fallbacks=fallbacks,
+        environment={value: name for document in readable.values() for value, name in document.environment.items()},
     )
     return config, problems

@@ -37,6 +37,6 @@ class Warehouse(Model):
         json_schema_extra=unit("threads"),
     )
     lock_timeout: ShortDuration = Field(
-        default=ShortDuration(seconds=60, text="60 s"),
-        description="Longest wait for another run to let go of the file.",
+        default=ShortDuration(seconds=900, text="15 min"),
+        description="Longest wait for another run to let go of the file; a run that waits says for whom.",
     )

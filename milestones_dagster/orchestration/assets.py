@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 
 from milestones_dagster.orchestration.checks import check_results, check_specs, downstream, sentence
-from milestones_dagster.orchestration.errors import without_values
+from milestones_dagster.orchestration.errors import guarded
 from milestones_dagster.orchestration.metadata import definition_metadata, made_metadata
 from milestones_dagster.orchestration.partitions import event_days
 from milestones_dagster.orchestration.plots import plot_metadata
@@ -80,10 +80,10 @@ def _table_asset(declared: Declared, table: Table, keys: dict[str, dg.AssetKey])
         check_specs=check_specs(declared, table, key),
         pool=POOL,
     )
+    @guarded(declared.config.environment)
     def made(context: dg.AssetExecutionContext, milestones_warehouse: MilestonesWarehouse) -> Iterator[Any]:
         session = milestones_warehouse.session(declared)
-        with without_values():
-            publishing = session.make(table.name)
+        publishing = session.make(table.name)
         standing = _standing(session, table)
         yield from check_results(declared, table, key, publishing.results, f"refused; {standing}")
         session.settle_news(table.name)
@@ -112,12 +112,12 @@ def _events_asset(
         pool=POOL,
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
+    @guarded(declared.config.environment)
     def loaded(context: dg.AssetExecutionContext, milestones_warehouse: MilestonesWarehouse) -> Iterator[Any]:
         session = milestones_warehouse.session(declared)
         is_range = context.has_partition_key or context.has_partition_key_range
         only = [date.fromisoformat(day) for day in context.partition_keys] if is_range else None
-        with without_values():
-            publishing = session.load_events(only, progress)
+        publishing = session.load_events(only, progress)
         made = publishing.outcome.made
         absent = sorted(set(only or ()) - set(published_days(session.warehouse)))
         for day, (accepted, refused) in sorted(made.items()):
@@ -170,6 +170,7 @@ def _serving_asset(declared: Declared, keys: dict[str, dg.AssetKey], key_prefix:
 
     # last of the steps that are ready, so that it serves the evidence of the same run
     @dg.multi_asset(name=SERVING, specs=[spec], pool=POOL, op_tags={"dagster/priority": "-10"})
+    @guarded(declared.config.environment)
     def swapped(context: dg.AssetExecutionContext, milestones_warehouse: MilestonesWarehouse) -> Iterator[Any]:
         session = milestones_warehouse.session(declared)
         try:

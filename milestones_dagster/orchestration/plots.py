@@ -8,9 +8,7 @@ from base64 import b64encode
 from typing import Any
 
 import dagster as dg
-import pandas as pd
 
-from milestones_dagster.charts.page import png
 from milestones_dagster.orchestration.session import Session
 from milestones_dagster.warehouse.duckdb import published
 from milestones_dagster.warehouse.table import Table
@@ -40,6 +38,11 @@ def plot_metadata(session: Session, table: Table, log: Any) -> dict[str, Any]:
 
 
 def _drawn(session: Session, table: Table, plot: str) -> dict[str, Any]:
+    # seconds at import, and most runs of a day draw nothing
+    import pandas as pd
+
+    from milestones_dagster.charts.page import png
+
     tables: dict[str, pd.DataFrame] = {}
     for name in (table.name, *table.plot_with):
         if name.startswith(_CONFIG):

@@ -5,7 +5,7 @@ Put here what is opened when a run begins and closed when it ends. Keep out what
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -31,17 +31,35 @@ class WarehouseBusyError(WarehouseError):
     """Another process held the warehouse for longer than a run may wait."""
 
 
-def open_warehouse(path: Path, *, wait_seconds: float, settings: dict[str, Any] | None = None) -> duckdb.DuckDBPyConnection:
+def open_warehouse(
+    path: Path,
+    *,
+    wait_seconds: float,
+    settings: dict[str, Any] | None = None,
+    on_wait: Callable[[str], None] | None = None,
+    name: str | None = None,
+) -> duckdb.DuckDBPyConnection:
     """An open connection to the warehouse's file, waiting for another process to let go of it.
+
+    Args:
+        path: The warehouse's file; its folder is made.
+        wait_seconds: Longest wait.
+        settings: DuckDB's own, for the connection.
+        on_wait: Told once, in a sentence, who holds the file and how long the wait may be.
+        name: What the sentences call the file; by default its path.
 
     Raises:
         WarehouseBusyError: it was still held after `wait_seconds`; the sentence says by whom.
         WarehouseError: there is something else at its path, or it may not be read.
     """
+    named = name or str(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise WarehouseError(f"{path} cannot be a warehouse: {error.filename}: {error.strerror}; {_ANOTHER_PATH}") from error
+        where = "" if name else f"{error.filename}: "
+        raise WarehouseError(f"{named} cannot be a warehouse: {where}{error.strerror}; {_ANOTHER_PATH}") from (
+            None if name else error
+        )
     until = time.monotonic() + wait_seconds
     while True:
         try:
@@ -50,13 +68,18 @@ def open_warehouse(path: Path, *, wait_seconds: float, settings: dict[str, Any] 
             held = _HOLDER.search(str(error))
             if held is None:
                 # the engine's words begin with its own kind of error and may go on for lines
-                words = str(error).splitlines()[0].removeprefix("IO Error: ")
-                raise WarehouseError(f"{path} cannot be opened as a warehouse: {words}; {_ANOTHER_PATH}") from error
+                words = str(error).splitlines()[0].removeprefix("IO Error: ").replace(str(path), named)
+                raise WarehouseError(f"{named} cannot be opened as a warehouse: {words}; {_ANOTHER_PATH}") from (
+                    None if name else error
+                )
+            holder = f"{named} is held by process {held['pid']} ({held['program']})"
             if time.monotonic() >= until:
                 raise WarehouseBusyError(
-                    f"{path} is held by process {held['pid']} ({held['program']}) and was not let go within {wait_seconds:g} s; "
-                    "wait for that run, or stop it, and run again",
-                ) from error
+                    f"{holder} and was not let go within {wait_seconds:g} s; wait for that run, or stop it, and run again",
+                ) from (None if name else error)
+            if on_wait is not None:
+                on_wait(f"{holder}; waiting up to {wait_seconds:g} s for it")
+                on_wait = None
             time.sleep(_PAUSE_SECONDS)
 
 
@@ -68,6 +91,7 @@ class MilestonesWarehouse(DuckDBResource):
 
     folder: str = Field(description="Folder of the day files.")
     lock_timeout_seconds: float = Field(default=60.0, description="How long a run waits for another one, seconds.")
+    shown_as: str | None = Field(default=None, description="What messages call the file; its path by default.")
     as_of: str | None = Field(default=None, description="Day at whose start everything is seen; the watermark by default.")
 
     _connection: duckdb.DuckDBPyConnection | None = PrivateAttr(default=None)
@@ -82,6 +106,9 @@ class MilestonesWarehouse(DuckDBResource):
             Path(self.database),
             wait_seconds=self.lock_timeout_seconds,
             settings=dict(self.connection_config),
+            # a warning, so that who follows the run sees why it does not begin
+            on_wait=context.log.warning if context.log is not None else None,
+            name=self.shown_as,
         )
         try:
             yield self
@@ -105,8 +132,10 @@ class MilestonesWarehouse(DuckDBResource):
 
 
 @contextmanager
-def open_session(warehouse: MilestonesWarehouse, declared: Declared) -> Iterator[Session]:
-    """A session outside a run, on a connection that is closed when the block ends.
+def open_session(
+    warehouse: MilestonesWarehouse, declared: Declared, on_wait: Callable[[str], None] | None = None
+) -> Iterator[Session]:
+    """A session outside a run, on a connection that is closed when the block ends; `on_wait` is told who holds the warehouse.
 
     Raises:
         WarehouseError: the warehouse cannot be opened, or another process holds it.
@@ -115,6 +144,7 @@ def open_session(warehouse: MilestonesWarehouse, declared: Declared) -> Iterator
         Path(warehouse.database),
         wait_seconds=warehouse.lock_timeout_seconds,
         settings=dict(warehouse.connection_config),
+        on_wait=on_wait,
     )
     try:
         yield Session(declared, connection, Path(warehouse.folder), "command line")

@@ -1,8 +1,9 @@
 """Running the whole graph from the command line: an instance with kept history, and progress that a person can read.
 
-Put here what stands between a command and a Dagster run. Keep out printing (`cli.py`) and the graph itself.
+Put here what stands between a command and a Dagster run. Keep out printing (`cli_console.py`) and the graph itself.
 """
 
+import logging
 import os
 import time
 import uuid
@@ -13,7 +14,9 @@ from typing import Any
 
 import dagster as dg
 from dagster._core.events import JobFailureData
+from dagster._core.instance.config import PoolGranularity
 
+from milestones_dagster.orchestration.assets import POOL
 from milestones_dagster.orchestration.errors import sentence
 from milestones_dagster.orchestration.jobs import JOB, QUIET
 
@@ -89,11 +92,26 @@ def dagster_home(warehouse_path: Path) -> Path:
     return home
 
 
+def limit_pool(home: Path) -> None:
+    """Makes the pool of the warehouse known to the daemon, with the instance's default limit, before the first run is queued.
+
+    Dagster 1.13 limits a pool from the second look at its queue on: of two runs that are queued before the first look, both
+    would begin. An instance of somebody's own that limits single steps is left alone: there, a slot that a killed run has kept
+    would hold every later run for ever.
+    """
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        storage = instance.event_log_storage
+        is_by_run = instance.get_concurrency_config().pool_config.pool_granularity == PoolGranularity.RUN
+        if is_by_run and POOL not in storage.get_concurrency_keys():
+            storage.initialize_concurrency_limit_to_default(POOL)
+
+
 def run_graph(
     definitions: dg.Definitions,
     home: Path,
     on_step: Callable[[StepDone], None],
     on_start: Callable[[str], None],
+    on_wait: Callable[[str], None],
 ) -> RunDone:
     """Runs the job over all tables in this process and returns how each step ended.
 
@@ -102,11 +120,12 @@ def run_graph(
         home: The instance's folder.
         on_step: Told of each step as it ends.
         on_start: Told the table of each step as it begins.
+        on_wait: Told in a sentence why the first step does not begin yet: another process holds the warehouse.
     """
     job = definitions.resolve_job_def(JOB)
     run_id = str(uuid.uuid4())
     with dg.DagsterInstance.from_config(str(home)) as instance:
-        follower = _Follower(on_step, on_start)
+        follower = _Follower(on_step, on_start, on_wait)
         instance.add_event_listener(run_id, follower)
         result = job.execute_in_process(instance=instance, run_id=run_id, raise_on_error=False, run_config=QUIET)
     ended = {step.table for step in follower.steps}
@@ -118,11 +137,14 @@ def run_graph(
 class _Follower:
     """Follows the events of one run and tells of each step as it begins and ends."""
 
-    def __init__(self, on_step: Callable[[StepDone], None], on_start: Callable[[str], None]) -> None:
+    def __init__(
+        self, on_step: Callable[[StepDone], None], on_start: Callable[[str], None], on_wait: Callable[[str], None]
+    ) -> None:
         self.steps: list[StepDone] = []
         self.error: str | None = None
         self._on_step = on_step
         self._on_start = on_start
+        self._on_wait = on_wait
         self._began: dict[str, float] = {}
         self._facts: dict[str, dict[str, Any]] = {}
         self._failed: dict[str, list[FailedCheck]] = {}
@@ -130,6 +152,9 @@ class _Follower:
     def __call__(self, entry: dg.EventLogEntry) -> None:
         event = entry.dagster_event
         if event is None:
+            # a line of a log: before the first step it is the warehouse's, which is not open yet
+            if not self._began and entry.level == logging.WARNING:
+                self._on_wait(entry.user_message)
             return
         if event.step_key is None:
             if event.event_type == dg.DagsterEventType.RUN_FAILURE:

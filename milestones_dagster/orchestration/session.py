@@ -17,6 +17,7 @@ import duckdb
 from sqlglot import exp
 
 from milestones_dagster.config.company import CompanyConfig
+from milestones_dagster.config.masking import as_written
 from milestones_dagster.config.relations import Relation, relations
 from milestones_dagster.quality.audit import audit
 from milestones_dagster.quality.merging import merged
@@ -246,8 +247,8 @@ class Session:
         plan = self.days.look(partial(told, "files"))
         wanted = None if only is None else set(only)
         outcome = self.days.make(plan, self._audit, wanted, partial(told, "days"))
-        refused = [{"file": file.file.name, "reason": file.reason} for file in plan.refused_files] + [
-            {"day": str(day), "reason": reason} for day, reason in plan.blocked.items()
+        refused = [{"file": file.file.name, "reason": self._told(file.reason)} for file in plan.refused_files] + [
+            {"day": str(day), "reason": self._told(reason)} for day, reason in plan.blocked.items()
         ]
         files, columns = (rule for rule in self.declared.rules("raw_events") if rule.type == "source_files")
         seen = len(refused) + self.warehouse.scalar("SELECT count(*) FROM operations.source_files WHERE state = 'loaded'")
@@ -267,8 +268,9 @@ class Session:
             try:
                 extracts = [self.extract(source) for source in table.sources]
             except FileRefused as error:
-                refused = [{"file": error.path.name, "reason": str(error)}]
-                return Publishing("refused", [_about_files(rules[0], refused, 1)], 0, (), str(error))
+                reason = self._told(str(error))
+                refused = [{"file": error.path.name, "reason": reason}]
+                return Publishing("refused", [_about_files(rules[0], refused, 1)], 0, (), reason)
             # also what a run has published and did not live to tell
             added = operations.untold_columns(self.warehouse, name)
             added += [(path.name, column) for made in extracts for path, column in made.new_columns]
@@ -281,6 +283,10 @@ class Session:
         if table.by is None and made.state == "unchanged":
             self._record_framework()
         return replace(made, results=[*files, *made.results])
+
+    def _told(self, reason: str) -> str:
+        """A reason as the run history may keep it: without what the config takes from the environment."""
+        return as_written(reason, self.config.environment)
 
     def settle_news(self, name: str) -> None:
         """Forgets the new columns of a table's source; called when the results that tell of them are stored, and no sooner."""
@@ -312,9 +318,10 @@ class Session:
         if table.then is None:
             return None
         module, _, function = table.then.rpartition(".")
-        found = getattr(importlib.import_module(f"milestones_dagster.{module}"), function)
 
         def compute(frame: "pd.DataFrame", also: Mapping[str, "pd.DataFrame"]) -> "pd.DataFrame":
+            # here and no sooner: a table that is up to date needs neither pandas nor statistics
+            found = getattr(importlib.import_module(f"milestones_dagster.{module}"), function)
             made: pd.DataFrame = found(frame, self.config.framework, also)
             return made
 

@@ -42,6 +42,7 @@ def ask(
     published: MilestonesWarehouse,
     overrides: Sequence[Override],
     on_table: Callable[[str], None],
+    on_wait: Callable[[str], None] | None = None,
 ) -> Answer:
     """Return what would change in the published tables of a company if its framework said `overrides`.
 
@@ -50,6 +51,7 @@ def ask(
         published: the company's warehouse.
         overrides: values in the place of those of `framework.yaml`.
         on_table: told each table as it is made again in the copy.
+        on_wait: told who holds the warehouse while it cannot be copied.
 
     Raises:
         WhatIfError: nothing is published, or it is not what the config and the sources give now, or a rule refuses a table.
@@ -63,7 +65,7 @@ def ask(
         raise WhatIfError(f"{path}: nothing is published yet; run `milestones run` first")
     with tempfile.TemporaryDirectory(prefix="milestones-what-if-") as folder:
         copy = Path(folder) / "warehouse.duckdb"
-        _copy(published, path, copy)
+        _copy(published, path, copy, on_wait)
         with _session(plain, published, copy) as session:
             names = _needed(plain)
             _check(session, names)
@@ -73,10 +75,10 @@ def ask(
             return Answer(difference(before, _state(session)), made)
 
 
-def _copy(published: MilestonesWarehouse, path: Path, copy: Path) -> None:
+def _copy(published: MilestonesWarehouse, path: Path, copy: Path, on_wait: Callable[[str], None] | None) -> None:
     """Copies the warehouse's file while no run can write to it; readers go on reading."""
     settings = {**published.connection_config, "access_mode": "READ_ONLY"}
-    connection = open_warehouse(path, wait_seconds=published.lock_timeout_seconds, settings=settings)
+    connection = open_warehouse(path, wait_seconds=published.lock_timeout_seconds, settings=settings, on_wait=on_wait)
     try:
         shutil.copyfile(path, copy)
         log = path.with_name(f"{path.name}.wal")

@@ -1,8 +1,8 @@
 """The evaluation of a table's rules on the open DuckDB connection, inside its open transaction.
 
 Put here how rules are run by great-expectations and how its answers become counts, shares and sample keys. Keep out
-what the rules are (`suites.py`), their SQL (`queries.py`) and what follows from a failed one (publishing and
-Dagster). This is the only importer of great-expectations, and only inside functions: its import takes seconds.
+what the rules are (`suites.py`), their SQL (`queries.py`), their form for the library (`expectations.py`) and what
+follows from a failed one (publishing and Dagster). The library is imported inside functions alone: it takes seconds.
 """
 
 import logging
@@ -10,23 +10,23 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache
-from typing import Any, ClassVar
+from typing import Any
 
 import duckdb
 from sqlglot import exp
 
 from milestones_dagster.config.masking import masked
 from milestones_dagster.quality.expectation_types import SQL_TYPE
+from milestones_dagster.quality.expectations import RULE, context, counted_rows, expectation_of
 from milestones_dagster.quality.queries import (
     SAMPLE_SIZE,
+    absences_query,
     describe_query,
     escape_colons,
     output_columns_query,
     repeated_values_query,
     rule_mark,
     sample_query,
-    summary_query,
 )
 from milestones_dagster.quality.results import (
     RuleResult,
@@ -41,8 +41,10 @@ from milestones_dagster.quality.suites import QUERY, SHAPE_TYPE, Rule
 
 Answer = Mapping[str, Any]
 
-_RULE = "rule"
 _UNIQUE_TYPE = "expect_column_values_to_be_unique"
+_PRESENT_TYPE = "expect_column_values_to_not_be_null"
+# no rule has it: names are snake_case
+_TOGETHER = "*"
 _DRIVER_PREFIX = re.compile(r"\A\((?:\w+\.)*\w+\) ")
 _ENGINE_OPTIONS = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True, "pool_reset_on_return": None}
 # BASIC is the least format that holds counts; the rows themselves are fetched by `_sample`, only when there are any
@@ -151,7 +153,7 @@ class _Session:
         spec = SqlAlchemyDatasourceBatchSpec(table_name=self._table.name, schema_name=self._table.db or None)
         data, _ = execution.get_batch_data_and_markers(spec)
         # without a datasource: its configuration would be written as YAML for every table
-        return Validator(execution_engine=execution, batches=[Batch(data=data)], data_context=_context())
+        return Validator(execution_engine=execution, batches=[Batch(data=data)], data_context=context())
 
     def _remember(self, failure: Any) -> None:
         # here and not from the results: great-expectations asks a failed metric three times and keeps the last error,
@@ -163,19 +165,31 @@ class _Session:
         """Answer of great-expectations by rule; a rule that it refuses is answered by its error."""
         answers: dict[str, Answer] = {}
         written = []
+        # most rules are these, and the library's own work on each of them is most of an audit's time: they are asked together
+        present = [rule for rule in rules if rule.type == _PRESENT_TYPE and set(rule.kwargs) == {"column"}]
+        together = present if len(present) > 1 else []
+        if together:
+            query = absences_query([rule.kwargs["column"] for rule in together])
+            written.append(counted_rows()(unexpected_rows_query=escape_colons(query), meta={RULE: _TOGETHER}).configuration)
         for rule in rules:
+            if rule in together:
+                continue
             try:
-                written.append(_expectation(rule).configuration)
+                written.append(expectation_of(rule).configuration)
             except Exception as error:  # noqa: BLE001 - pydantic's or the library's own: it is this rule's result
                 answers[rule.name] = {"error": _refusal_line(error)}
+        found: dict[str, Answer] = {}
         if written:
             format_ = {"result_format": dict(_RESULT_FORMAT)}
             for answer in self._validator.graph_validate(configurations=written, runtime_configuration=format_):
-                answers[answer.expectation_config.meta[_RULE]] = {
+                found[answer.expectation_config.meta[RULE]] = {
                     "error": _exception_line(answer.exception_info),
                     "success": bool(answer.success),
                     **answer.result,
                 }
+        if _TOGETHER in found:
+            answers |= _one_by_one(together, found.pop(_TOGETHER))
+        answers |= found
         missing = [rule.name for rule in rules if rule.name not in answers]
         if missing:
             raise AuditError(f"{self._table.sql()}: great-expectations dropped the rules {', '.join(missing)}")
@@ -255,7 +269,7 @@ class _Session:
         from great_expectations.validator.metric_configuration import MetricConfiguration
 
         execution = self._validator.execution_engine
-        expectation = _expectation(rule)
+        expectation = expectation_of(rule)
         counted = expectation.get_validation_dependencies(
             execution_engine=execution,
             runtime_configuration={"result_format": dict(_RESULT_FORMAT)},
@@ -274,54 +288,15 @@ class _Session:
         return [dict(zip(self._key, map(as_text, row), strict=True)) for row in rows]
 
 
-@cache
-def _context() -> Any:
-    """The process's great-expectations context: in memory, silent, without data; the first call imports the library."""
-    import great_expectations
-
-    context = great_expectations.get_context(mode="ephemeral")
-    context.enable_analytics(enable=False)
-    context.variables.progress_bars = {"globally": False}
-    return context
-
-
-@cache
-def _counted_rows() -> Any:
-    """The expectation that a rule's query finds no rows, counted once and exactly.
-
-    The library's own `unexpected_rows_expectation` runs the query twice, to count its rows and to fetch 200 of them.
-    """
-    from great_expectations.expectations.core import UnexpectedRowsExpectation
-
-    class CountedRowsExpectation(UnexpectedRowsExpectation):  # type: ignore[misc] # followed as Any
-        """Succeeds when the one row of its query counts nothing unexpected."""
-
-        metric_dependencies: ClassVar[tuple[str, ...]] = ("unexpected_rows_query.table", "table.row_count")
-
-        def _validate(
-            self,
-            metrics: dict[str, Any],
-            runtime_configuration: dict[str, Any] | None = None,  # noqa: ARG002 - the library's signature
-            execution_engine: Any = None,  # noqa: ARG002 - the library's signature
-        ) -> dict[str, Any]:
-            (row,) = metrics["unexpected_rows_query.table"]
-            found = dict(row)
-            if "group_keys" not in found:
-                total = found.pop("total_count", metrics["table.row_count"])
-                found |= {"element_count": total or 0}
-            return {"success": not found.get("unexpected_count"), "result": found}
-
-    return CountedRowsExpectation
-
-
-def _expectation(rule: Rule) -> Any:
-    from great_expectations.expectations.registry import get_expectation_impl
-
-    described = {"severity": rule.severity, "meta": {_RULE: rule.name}}
-    if rule.type == SQL_TYPE:
-        query = escape_colons(summary_query(rule.name, rule.kwargs[QUERY], rule.total, rule.group_by))
-        return _counted_rows()(unexpected_rows_query=query, **described)
-    return get_expectation_impl(rule.type)(**rule.kwargs, **described)
+def _one_by_one(rules: Sequence[Rule], answer: Answer) -> dict[str, Answer]:
+    """The answer to rules that were asked together as the answer to each of them; an error is everybody's until asked alone."""
+    if answer["error"] is not None:
+        return {rule.name: answer for rule in rules}
+    counts = zip(rules, answer["missing_counts"], strict=True)
+    return {
+        rule.name: {"error": None, "success": not count, "element_count": answer["element_count"], "unexpected_count": count}
+        for rule, count in counts
+    }
 
 
 def _exception_line(info: Mapping[str, Any] | None) -> str | None:

@@ -11,6 +11,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from milestones_dagster.config.base import Model, Name, Number, Text
+from milestones_dagster.config.plain_yaml import read_yaml
 
 
 class ProductExpectation(Model):
@@ -36,7 +37,7 @@ class ProductSuite(Model):
 def read_product(path: Path, problems: list[str]) -> ProductSuite:
     """Return the product's rules of a table; what is wrong with the file is added to `problems`, one line each."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = read_yaml(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
         problems.append(f"{path}: cannot be read: {str(error).splitlines()[0]}")
         return ProductSuite()

@@ -9,6 +9,7 @@ demands one then.
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from string import Formatter
 
 import sqlglot
@@ -94,6 +95,14 @@ def missing_keys_query(key: Sequence[str]) -> str:
     return _in_batch_form(exp.select(*_columns(key)).from_(_PLACEHOLDER).where(is_null))
 
 
+def absences_query(columns: Sequence[str]) -> str:
+    """Return, in great-expectations' form, the query of one row: all rows, and the list of the NULLs of each column in turn."""
+    rows = exp.Count(this=exp.Star())
+    missing = [exp.Sub(this=rows.copy(), expression=exp.Count(this=column)) for column in _columns(columns)]
+    counts = exp.alias_(exp.Array(expressions=missing), "missing_counts")
+    return _in_batch_form(exp.select(exp.alias_(rows, "element_count"), counts).from_(_PLACEHOLDER))
+
+
 def repeated_values_query(column: str, key: Sequence[str]) -> str:
     """Return the query of the keys of the rows whose value of the column occurs again; NULLs do not count."""
     repeated = (
@@ -106,6 +115,7 @@ def repeated_values_query(column: str, key: Sequence[str]) -> str:
     return _in_batch_form(exp.select(*_columns(key)).from_(_PLACEHOLDER).where(is_repeated))
 
 
+@cache
 def summary_query(rule_name: str, query: str, total: str | None, group_by: str | None) -> str:
     """Return, in great-expectations' form, the query of one row that sums a rule up.
 

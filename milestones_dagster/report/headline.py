@@ -1,6 +1,6 @@
 """The headline of a result: the few numbers that a person wants first, read from the published tables.
 
-Put here which numbers are told and from which table they come. Keep out how they are printed (`cli.py`).
+Put here which numbers are told and from which table they come. Keep out how they are printed (`cli_headline.py`).
 """
 
 from dataclasses import dataclass, replace

@@ -65,20 +65,23 @@ def refuse_foreign_words(select: exp.Query, path: Path, text: str, first_line: i
     Raises:
         DialectError: at the first word that is not allowed.
     """
+
+    def place(node: exp.Expr) -> str:
+        return f"{path}:{first_line + _line(node) - 1}"
+
     for node in select.walk():
-        place = f"{path}:{first_line + _line(node) - 1}"
         if isinstance(node, exp.Func):
             name = node.name.upper() if isinstance(node, exp.Anonymous) else node.sql_name().upper()
             if name not in ALLOWED_FUNCTIONS:
                 written = _written(node, text) or name
                 raise DialectError(
-                    f"{place} function {written} is not in the house dialect; allowed neighbours: {_neighbours(written)}"
+                    f"{place(node)} function {written} is not in the house dialect; allowed neighbours: {_neighbours(written)}"
                 )
         elif isinstance(node, _OPERATORS) and not isinstance(node, _NO_OPERATORS) and type(node) not in ALLOWED_OPERATORS:
-            raise DialectError(f"{place} `{node.sql(dialect='duckdb')}`: {type(node).__name__} is not in the house dialect")
+            raise DialectError(f"{place(node)} `{node.sql(dialect='duckdb')}`: {type(node).__name__} is not in the house dialect")
         if isinstance(node, exp.Div) and not _is_safe_divisor(node.expression.unnest()):
             divisor = node.expression.unnest().sql(dialect="duckdb")
-            raise DialectError(f"{place} a division by {divisor}; write `/ nullif(…, 0)`: engines differ on a zero")
+            raise DialectError(f"{place(node)} a division by {divisor}; write `/ nullif(…, 0)`: engines differ on a zero")
 
 
 def _is_safe_divisor(divisor: exp.Expr) -> bool:

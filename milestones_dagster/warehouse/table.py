@@ -16,12 +16,11 @@ A file is a YAML header in a block comment, then one `SELECT` in the house diale
     SELECT ...
 """
 
-import ast
 import difflib
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from hashlib import sha256
 from pathlib import Path
 
@@ -31,6 +30,7 @@ from sqlglot import exp
 from sqlglot.errors import ParseError
 from sqlglot.optimizer.scope import traverse_scope
 
+from milestones_dagster.config.plain_yaml import read_yaml
 from milestones_dagster.warehouse.dialect import refuse_foreign_words
 
 SQL_ROOT = Path(__file__).resolve().parent.parent / "sql"
@@ -45,7 +45,9 @@ _COLUMN = re.compile(
     re.DOTALL,
 )
 _CONFIG = "config."
-_EVIDENCE = "milestones_dagster.evidence."
+_EVIDENCE_IMPORT = re.compile(
+    r"^\s*from milestones_dagster\.evidence(?:\.(?P<module>\w+) import | import (?P<modules>\w+(?:, \w+)*))", re.MULTILINE
+)
 _KNOWN_HEADER_KEYS = {
     "about",
     "grain",
@@ -125,7 +127,7 @@ class Table:
     @cached_property
     def select(self) -> exp.Query:
         """The parsed SELECT; callers copy it before they change it."""
-        return _parse(self.path, self.select_text)
+        return _parse(self.path, self.select_text, self.first_line).query
 
     @property
     def dependencies(self) -> tuple[str, ...]:
@@ -162,10 +164,10 @@ class Table:
         added = tuple(Column(name, "DOUBLE", is_nullable=True, unit=None, about=title) for name, title in features)
         return replace(self, columns=self.columns + added)
 
-    @property
+    @cached_property
     def code_hash(self) -> str:
         """Hash of what the table means: the normalised SELECT and the source of its `then:` function's module."""
-        digest = sha256(self.select.sql(dialect="duckdb", comments=False).encode())
+        digest = sha256(_parse(self.path, self.select_text, self.first_line).normalised.encode())
         if self.then is not None:
             module = SQL_ROOT.parent.joinpath(*self.then.split(".")[:-1]).with_suffix(".py")
             for part in _with_imports(module):
@@ -222,8 +224,9 @@ def _with_imports(module: Path) -> list[Path]:
         if path in found:
             continue
         found.add(path)
-        names = [node.module for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.ImportFrom)]
-        waiting += [path.with_name(f"{name.rpartition('.')[2]}.py") for name in names if name and name.startswith(_EVIDENCE)]
+        for match in _EVIDENCE_IMPORT.finditer(path.read_text(encoding="utf-8")):
+            names = [match["module"]] if match["module"] else match["modules"].split(", ")
+            waiting += [path.with_name(f"{name}.py") for name in names]
     return sorted(found)
 
 
@@ -245,7 +248,7 @@ def _read(path: Path) -> Table:
     if match is None:
         raise TableError(f"{path}: no header; a table's file begins with a /* … */ block that declares it")
     try:
-        header = yaml.safe_load(match["header"])
+        header = read_yaml(match["header"])
     except yaml.YAMLError as error:
         raise TableError(f"{path}: the header is not YAML: {error}") from error
     unknown = sorted(set(header) - _KNOWN_HEADER_KEYS)
@@ -291,27 +294,44 @@ def _column(path: Path, name: str, declared: object) -> Column:
     return Column(name, match["type"], match["required"] is None, match["unit"], " ".join(match["about"].split()))
 
 
-def _parse(path: Path, text: str) -> exp.Query:
+@dataclass(frozen=True)
+class _Parsed:
+    """A SELECT with what stands behind its `FROM`s; one and the same for all who read that text, so nobody changes it."""
+
+    query: exp.Query
+    sources: tuple[exp.Table, ...]
+
+    @cached_property
+    def normalised(self) -> str:
+        """The SELECT in one form, however it is written."""
+        return self.query.sql(dialect="duckdb", comments=False)
+
+
+@cache
+def _parse(path: Path, text: str, first_line: int) -> _Parsed:
+    """The parsed SELECT of a file; parsing is most of the time of a start, and a process asks for the same text many times.
+
+    Raises:
+        TableError, DialectError: it is no SELECT, or not in the house dialect.
+    """
     try:
         statements = sqlglot.parse(text, dialect="duckdb")
     except ParseError as error:
         raise TableError(f"{path}: {error}") from error
     if len(statements) != 1 or not isinstance(statements[0], exp.Query):
         raise TableError(f"{path}: expected one SELECT, found {len(statements)} statement(s)")
-    return statements[0]
+    select = statements[0]
+    refuse_foreign_words(select, path, text, first_line)
+    # a CTE's name is a source of its scope but not an `exp.Table`, so it never becomes a dependency
+    sources = [node for scope in traverse_scope(select) for node in scope.sources.values() if isinstance(node, exp.Table)]
+    return _Parsed(select, tuple(sources))
 
 
 def _with_relations(
     table: Table, tables: Mapping[str, Table], config_relations: tuple[str, ...] | None, auto: Collection[str] | None
 ) -> Table:
-    select = _parse(table.path, table.select_text)
-    refuse_foreign_words(select, table.path, table.select_text, table.first_line)
-    found: list[Relation] = []
-    # a CTE's name is a source of its scope but not an `exp.Table`, so it never becomes a dependency
-    for scope in traverse_scope(select):
-        for node in scope.sources.values():
-            if isinstance(node, exp.Table):
-                found.append(_checked(node, table, tables, config_relations))  # noqa: PERF401 - two loops read better
+    parsed = _parse(table.path, table.select_text, table.first_line)
+    found = [_checked(node, table, tables, config_relations) for node in parsed.sources]
     for name in table.also:
         if name not in tables:
             raise TableError(f"{table.path}: `also: {name}` is no table of ours; {_closest(name, tables)}")

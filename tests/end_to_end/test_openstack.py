@@ -17,7 +17,7 @@ import yaml
 from rich.console import Console
 from scenario import Made, made, write_yaml
 
-from milestones_dagster.cli import print_headline
+from milestones_dagster.cli_headline import print_headline
 from milestones_dagster.config.framework import EventFeature, Feature
 from milestones_dagster.config.loader import load_config
 from milestones_dagster.config.problems import ConfigError

@@ -284,3 +284,17 @@ def test_all_problems_of_all_files_are_told_at_once(tmp_path: Path) -> None:
     assert str(raised.value).splitlines()[2] == (
         "framework.yaml:14 activation.threshold: found 'abc', expected a number > 0, or auto"
     )
+
+
+def test_a_question_mark_on_the_way_to_the_warehouse_is_refused(tmp_path: Path) -> None:
+    config = tmp_path / "what?" / "config"
+    config.parent.mkdir()
+    write(config)
+    found = str((tmp_path / "what?" / "warehouse" / "warehouse.duckdb").resolve())
+    expected = "expected a folder and a name without ?: DuckDB would look for its log in another place"
+    assert messages(config) == [f"warehouse.yaml:1 path: found {found!r}, {expected}"]
+    (config / "warehouse.yaml").write_text("# ours\npath: a?.duckdb\n", encoding="utf-8")
+    place = str((config / "a?.duckdb").resolve())
+    assert messages(config) == [f"warehouse.yaml:2 path: found {place!r}, {expected}"]
+    (config / "warehouse.yaml").write_text(f"path: {tmp_path}/warehouse.duckdb\n", encoding="utf-8")
+    assert messages(config) == []

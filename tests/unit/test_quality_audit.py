@@ -1,6 +1,7 @@
 """Rules of the header and native expectations: count, total, share and sample of rows that pass and that fail."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import duckdb
 import pytest
@@ -14,6 +15,9 @@ from milestones_dagster.quality.suites import KEYS_PRESENT, KEYS_UNIQUE, SHAPE
 def connection() -> Iterator[duckdb.DuckDBPyConnection]:
     with staged_usage() as opened:
         yield opened
+
+
+PRESENT = "expect_column_values_to_not_be_null"
 
 
 # header
@@ -87,6 +91,34 @@ def test_not_null_column(connection):
     result = only(connection, HEADER["resolved_present"])
     assert counts(result) == (False, 2, 12, 2 / 12)
     assert (result.sample_keys, result.sample_truncated) == (keys_of(5, 9), False)
+
+
+@pytest.mark.parametrize("emptied", ["", "ratio IS NULL", "TRUE"])
+def test_columns_asked_together_are_judged_as_each_alone(connection, emptied):
+    connection.execute(f"UPDATE {STAGED} SET month = NULL WHERE account_key < 7")
+    if emptied:
+        connection.execute(f"DELETE FROM {STAGED} WHERE {emptied}")
+    rules = [
+        replace(rule(PRESENT, column=column, bound=0.5), name=f"{column}_present") for column in ("ratio", "month", "resolved")
+    ]
+    together = audit(connection, STAGED, [HEADER[SHAPE], *rules], KEY)[1:]
+    assert together == [audit(connection, STAGED, [one], KEY)[0] for one in rules]
+    rows = {"": 12, "ratio IS NULL": 11, "TRUE": 0}[emptied]
+    assert [result.total_count for result in together] == [rows] * 3
+    assert [result.unexpected_count for result in together] == [rows - 11 if rows else 0, 7 if rows else 0, 0]
+    assert [result.passed for result in together] == [True, not rows, True]
+
+
+def test_a_column_that_is_not_there_takes_no_other_with_it(connection):
+    connection.execute(f"UPDATE {STAGED} SET month = NULL WHERE account_key = 3")
+    connection.execute(f"ALTER TABLE {STAGED} RENAME COLUMN resolved TO answered")
+    rules = [replace(rule(PRESENT, column=column), name=f"{column}_present") for column in ("ratio", "month", "resolved")]
+    ratio, month, resolved = audit(connection, STAGED, rules, KEY)
+    assert (counts(ratio), counts(month)) == ((False, 1, 12, 1 / 12), (False, 1, 12, 1 / 12))
+    assert month.sample_keys == [{"account_key": "3", "month": "NULL"}]
+    (alone,) = audit(connection, STAGED, [rules[2]], KEY)
+    assert resolved == alone
+    assert "resolved" in (resolved.errored or "")
 
 
 # native expectations

@@ -22,7 +22,7 @@ from deliveries import run
 from rich.console import Console
 from scenario import Made, World, event, made, made_up_to, merged, subscription, write_yaml
 
-from milestones_dagster.cli import print_headline
+from milestones_dagster.cli_headline import print_headline
 from milestones_dagster.evidence import placebo, thresholds
 from milestones_dagster.orchestration.planning import plan_of
 from milestones_dagster.report.headline import read_headline
