@@ -22,6 +22,7 @@ from milestones_dagster.warehouse.source_types import standard_types
 
 HELD = scratch("held_days")
 _REPEATED = scratch("repeated_events")
+_MAPPED = exp.to_table("mapped_events")
 
 
 class DayRows:
@@ -109,10 +110,15 @@ class DayRows:
 
     def _rows(self, mapped: exp.Query, *, keep_repeated: bool = False) -> exp.Query:
         """The SELECT of raw_events over mapped rows, with the company's reasons after the product's."""
-        select = self.warehouse.runnable(self.table, {"source.events": mapped})
+        select = self.warehouse.runnable(self.table, {"source.events": exp.select("*").from_(_MAPPED)})
         if keep_repeated:
-            # nothing reads the number of the delivery then, and the engine does not number
+            # the engine numbers the deliveries, and sorts all columns for it, also where nothing reads the number
             select.set("where", None)
+            for window in list(select.find_all(exp.Window)):
+                window.find_ancestor(exp.Alias).pop()
+        for table in list(select.find_all(exp.Table)):
+            if table == _MAPPED:
+                table.replace(mapped.subquery("mapped"))
         if not self.quarantine:
             return select
         company = exp.Case()
