@@ -18,6 +18,7 @@ from milestones_dagster.orchestration.jobs import build_job, build_schedule
 from milestones_dagster.orchestration.resources import MilestonesWarehouse
 from milestones_dagster.orchestration.sensors import build_sensors
 from milestones_dagster.orchestration.session import Declared
+from milestones_dagster.warehouse.limits import default_memory_limit
 
 # names the config folder of a code location
 CONFIG_VARIABLE = "MILESTONES_CONFIG"
@@ -52,9 +53,7 @@ def wire(config_dir: Path, *, key_prefix: Sequence[str] | None = None, **overrid
     assets = build_assets(declared, list(key_prefix or ()), overrides.get("progress"))
     job = build_job(assets)
     path = overrides.get("warehouse_path") or config.warehouse_path
-    settings: dict[str, str] = {}
-    if config.warehouse.memory_limit is not None:
-        settings["memory_limit"] = str(config.warehouse.memory_limit)
+    settings = {"memory_limit": str(config.warehouse.memory_limit or default_memory_limit())}
     if config.warehouse.threads is not None:
         settings["threads"] = str(config.warehouse.threads)
     shown = as_written(str(path), config.environment)

@@ -28,7 +28,13 @@ class Warehouse(Model):
             json_schema_extra=expects("a file that ends in .duckdb"),
         ),
     ] = Field(default="../warehouse/warehouse.duckdb", description="The warehouse's file, relative to the config folder.")
-    memory_limit: ByteSize | None = Field(default=None, description="Most memory the engine takes; default: its own.")
+    memory_limit: ByteSize | None = Field(
+        default=None,
+        description=(
+            "Most memory the engine takes, beyond which it works on disk beside the warehouse; default: half of the machine's, "
+            "at least 2 GB."
+        ),
+    )
     threads: Integer | None = Field(
         default=None,
         ge=1,

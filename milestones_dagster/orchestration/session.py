@@ -27,6 +27,7 @@ from milestones_dagster.warehouse import operations
 from milestones_dagster.warehouse.day_files import show_days
 from milestones_dagster.warehouse.days import DayOutcome, DayPlan, RawDays
 from milestones_dagster.warehouse.duckdb import Warehouse
+from milestones_dagster.warehouse.limits import within_limits
 from milestones_dagster.warehouse.observation import AsOfError, Observation, run_relations
 from milestones_dagster.warehouse.publish import Behind, Compute, Inputs, Publishing, behind, features_of, make
 from milestones_dagster.warehouse.snapshots import SNAPSHOT_KINDS, Extract, extract, extracted_at
@@ -244,9 +245,10 @@ class Session:
     ) -> RawPublishing:
         """Looks at the event files and brings raw_events up to date, or only the days `only`."""
         told = progress or (lambda *_: None)
-        plan = self.days.look(partial(told, "files"))
         wanted = None if only is None else set(only)
-        outcome = self.days.make(plan, self._audit, wanted, partial(told, "days"))
+        with within_limits(self.warehouse.connection, "raw_events", self.warehouse.folder):
+            plan = self.days.look(partial(told, "files"))
+            outcome = self.days.make(plan, self._audit, wanted, partial(told, "days"))
         refused = [{"file": file.file.name, "reason": self._told(file.reason)} for file in plan.refused_files] + [
             {"day": str(day), "reason": self._told(reason)} for day, reason in plan.blocked.items()
         ]
@@ -279,7 +281,8 @@ class Session:
                 _about_files(rules[1], [{"column": f"{file}: {column}"} for file, column in added], len(extracts)),
             ]
         inputs = self.inputs(name)
-        made = make(self.warehouse, table, inputs, self._audit, partial(self._on_commit, table))
+        with within_limits(self.warehouse.connection, name, self.warehouse.folder):
+            made = make(self.warehouse, table, inputs, self._audit, partial(self._on_commit, table))
         if table.by is None and made.state == "unchanged":
             self._record_framework()
         return replace(made, results=[*files, *made.results])

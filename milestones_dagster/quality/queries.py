@@ -73,14 +73,24 @@ def parse_query(text: str) -> exp.Query:
 def duplicates_query(key: Sequence[str]) -> str:
     """Return the query of the rows that share their key with another row (all of them), the key columns only.
 
-    The groups are counted and then spread out again: a window over all rows would hold every row in memory, this
-    holds the keys. NULL equals NULL here, unlike in great-expectations' own compound uniqueness, which lets such rows
-    pass.
+    Numbers of 64 bits that stand for the keys are counted first, at half the cost of the keys themselves; where none
+    repeats, no key does, and the rest reads nothing. The groups are counted and then spread out again: a window over
+    all rows would hold every row in memory, this holds the keys. NULL equals NULL here, unlike in great-expectations'
+    own compound uniqueness, which lets such rows pass.
     """
     count = exp.Count(this=exp.Star())
+    hashed = exp.Anonymous(this="hash", expressions=list(_columns(key)))
+    numbers = exp.select(exp.alias_(hashed.copy(), "number")).from_(_PLACEHOLDER)
+    repeated = (
+        exp.select("number")
+        .from_(numbers.subquery("numbers"))
+        .group_by("number")
+        .having(exp.GT(this=count.copy(), expression=exp.Literal.number(1)))
+    )
     groups = (
         exp.select(*_columns(key), exp.alias_(count, "copies"))
         .from_(_PLACEHOLDER)
+        .where(exp.In(this=hashed, query=repeated.subquery()))
         .group_by(*_columns(key))
         .having(exp.GT(this=count.copy(), expression=exp.Literal.number(1)))
     )

@@ -24,15 +24,14 @@ from milestones_dagster.config.relations import Relation
 from milestones_dagster.config.sources import EventSource
 from milestones_dagster.warehouse import operations
 from milestones_dagster.warehouse.day_files import DayFiles, nominal_day
+from milestones_dagster.warehouse.day_rows import DayRows
 from milestones_dagster.warehouse.delivered_days import delivered_days, own_days
-from milestones_dagster.warehouse.duckdb import DIALECT, Warehouse, empty_rows, staged
+from milestones_dagster.warehouse.duckdb import Warehouse, staged
 from milestones_dagster.warehouse.gate import Audit, Result, refused_days
 from milestones_dagster.warehouse.operations import FileDay, KnownFile
 from milestones_dagster.warehouse.source_files import FileRefused, describe_file, discover
 from milestones_dagster.warehouse.source_inspection import inspect
-from milestones_dagster.warehouse.source_mapping import rows_of
 from milestones_dagster.warehouse.source_schema import check_schema, remember_schema
-from milestones_dagster.warehouse.source_types import standard_types
 
 EMPTY_DAY = "empty"
 BATCH_ROWS = 2_000_000
@@ -110,6 +109,7 @@ class RawDays:
         self.quarantine = tuple(quarantine)
         self.run_id = run_id
         self.now = now
+        self.rows = DayRows(warehouse, self.sources, self.quarantine)
         self.files = DayFiles(warehouse)
 
     # --- looking ---------------------------------------------------------------------------------------------------
@@ -227,8 +227,8 @@ class RawDays:
         """Records the changed files of a source with the days that they touch."""
         for batch in _batched(changed, BATCH_ROWS):
             # how late a row came is asked when its day is made: until then, which days a file holds is not known
-            self._attach_files(batch, {})
-            rows = self._rows({source.name: [Path(file.file) for file in batch]}, keep_repeated=True)
+            self.rows.attach_files(batch, {})
+            rows = self.rows.delivered({source.name: [Path(file.file) for file in batch]})
             counted = (
                 exp.select("file", "day", exp.Count(this=exp.Star()), exp.Count(this=exp.column("refusal_reason")))
                 .from_(rows.subquery("touched"))
@@ -370,32 +370,20 @@ class RawDays:
     ) -> None:
         touched = operations.file_days(self.warehouse)
         files = self._files_of(days, touched)
-        self._attach_files(files, own_days(files, touched))
+        self.rows.attach_files(files, own_days(files, touched))
         expected = [(day, False, plan.rows_by_day.get(day, 0)) for day in days] + [(day, True, 0) for day in missing]
         columns = {"day": "DATE", "is_missing": "BOOLEAN", "delivered_rows": "BIGINT"}
         self.warehouse.attach("run", {"days": Relation(columns, sorted(expected))})
         paths: dict[str, list[Path]] = defaultdict(list)
         for file in files:
             paths[file.source].append(Path(file.file))
-        rows = self._rows(paths)
-        run_days = exp.table_("days", db="main", catalog="run")
-        # a file may touch a missing day too (another source's): its rows are made with that day, not with these
-        made_days = exp.select("day").from_(run_days).where(exp.column("is_missing").not_())
-        is_wanted = exp.column("day").isin(query=made_days)
-        of_days = exp.select("*").from_(rows.subquery("made")).where(is_wanted)
-        self.warehouse.connection.begin()
-        try:
-            self.warehouse.execute(exp.Create(this=staged(self.table), kind="TABLE", expression=of_days))
-            results = audit(self.table, staged(self.table))
+        with self.rows.held(paths) as rows:
+            results = self._audited(rows, audit)
             outcome.results.append(results)
             for day, names in refused_days(results, days).items():
                 outcome.refused[day] = names
             good = [day for day in days if day not in outcome.refused]
-            # with no day left there is nothing to ask: a rule that could not be evaluated may have aborted the transaction
-            counts = self.files.write(good) if good else {}
-        finally:
-            # nothing of the staged rows is kept: the day files are the table
-            self.warehouse.connection.rollback()
+            counts = self.files.write(rows, good)
         self.files.publish(good)
         operations.record_days(
             self.warehouse,
@@ -404,6 +392,17 @@ class RawDays:
             self.now,
         )
         outcome.made |= {day: counts.get(day, (0, 0)) for day in good}
+
+    def _audited(self, rows: exp.Table, audit: Audit[Result]) -> Sequence[Result]:
+        """The results of the table's rules over rows that are not published."""
+        self.warehouse.connection.begin()
+        try:
+            view = exp.Create(this=staged(self.table), kind="VIEW", expression=exp.select("*").from_(rows))
+            self.warehouse.execute(view)
+            return audit(self.table, staged(self.table))
+        finally:
+            # a rule that could not be evaluated may have aborted the transaction; nothing of it is kept anyhow
+            self.warehouse.connection.rollback()
 
     def _files_of(self, days: Sequence[date], touched: Sequence[FileDay]) -> list[KnownFile]:
         wanted = set(days)
@@ -414,42 +413,6 @@ class RawDays:
             for file, record in operations.known_files(self.warehouse, name).items()
             if (name, file) in keys
         ]
-
-    def _attach_files(self, files: Sequence[KnownFile], own_days: Mapping[tuple[str, str], date]) -> None:
-        columns = {
-            "source": "VARCHAR",
-            "file": "VARCHAR",
-            "arrived_at": "TIMESTAMP",
-            "home_day": "DATE",
-            "own_day": "DATE",
-            "starts_at": "TIMESTAMP",
-        }
-        rows: list[tuple[object, ...]] = []
-        for file in files:
-            starts_on = self.sources[file.source].starts_on
-            starts_at = datetime.combine(starts_on, time()) if starts_on is not None else None
-            own_day = own_days.get((file.source, file.file))
-            rows.append((file.source, file.file, file.modified_at, file.home_day, own_day, starts_at))
-        self.warehouse.attach("run", {"files": Relation(columns, rows)})
-
-    def _rows(self, paths: Mapping[str, Sequence[Path]], *, keep_repeated: bool = False) -> exp.Query:
-        """The rows of raw_events that the given files of each source make, refused ones with their reason."""
-        parts = [rows_of(self.sources[name], files) for name, files in sorted(paths.items()) if files]
-        mapped = parts[0] if parts else empty_rows(standard_types(EventSource))
-        for part in parts[1:]:
-            mapped = exp.union(mapped, part, distinct=False)
-        select = self.warehouse.runnable(self.table, {"source.events": mapped})
-        if keep_repeated:
-            # to know which files touch a day, a repeated delivery counts for each file that brought it
-            select.set("where", None)
-        if not self.quarantine:
-            return select
-        company = exp.Case()
-        for rule in self.quarantine:
-            company = company.when(exp.condition(rule.where, dialect=DIALECT), exp.Literal.string(rule.name))
-        columns: list[exp.Expr] = [exp.column(column.name) for column in self.table.columns if column.name != "refusal_reason"]
-        reason = exp.func("coalesce", exp.column("refusal_reason"), company)
-        return exp.select(*columns, exp.alias_(reason, "refusal_reason")).from_(select.subquery("ruled"))
 
 
 def _batched(files: Sequence[KnownFile], rows: int) -> list[list[KnownFile]]:

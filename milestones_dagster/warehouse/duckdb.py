@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DIALECT = "duckdb"
-RESERVED_NAMES = frozenset({*SCHEMAS, "operations", "journeys", "feedback", "config", "run", "source"})
+SCRATCH = "scratch"
+RESERVED_NAMES = frozenset({*SCHEMAS, "operations", "journeys", "feedback", "config", "run", "source", SCRATCH})
 
 
 class RelationLike(Protocol):
@@ -74,7 +75,7 @@ class Warehouse:
         return self.execute(select).df()
 
     def attach(self, catalogue: str, relations: Mapping[str, RelationLike]) -> None:
-        """Puts `relations` into the in-memory catalogue `config` or `run`, replacing what it held.
+        """Puts `relations` into the in-memory catalogue `config`, `run` or `scratch`, replacing what it held under their names.
 
         It must be called outside a transaction: DuckDB writes to one database in a transaction.
         """
@@ -152,6 +153,11 @@ def published(table: Table) -> exp.Table:
 def staged(table: Table) -> exp.Table:
     """The name of a table's rows that are not yet audited."""
     return exp.table_(f"{table.name}__staged", db=table.schema, quoted=True)
+
+
+def scratch(name: str) -> exp.Table:
+    """The name of a table beside the warehouse's file, gone with the connection; in memory, and on disk where that is too small."""
+    return exp.table_(name, db="main", catalog=SCRATCH, quoted=True)
 
 
 def empty_rows(columns: Mapping[str, str]) -> exp.Query:

@@ -12,6 +12,7 @@ from pathlib import Path
 import duckdb
 
 from milestones_dagster.config.sources import Source
+from milestones_dagster.warehouse.limits import is_about_limits
 from milestones_dagster.warehouse.source_files import ENCODING_RECOVERY, FileRefused, format_of_file, open_bytes
 
 _CSV_LINE = re.compile(r"CSV Error on Line: (\d+)")
@@ -28,7 +29,12 @@ def refusal_of(source: Source, path: Path, error: duckdb.Error) -> FileRefused:
         source: the source of the file.
         path: the file.
         error: what DuckDB raised while it read this file alone.
+
+    Raises:
+        The error itself, where memory or disk did not suffice: the file is not at fault.
     """
+    if is_about_limits(error):
+        raise error
     message = str(error)
     file_format = format_of_file(source, path)
     if "CSV Error on Line" in message:

@@ -5,6 +5,7 @@ about: >
 grain: one row per event and rule that it meets
 key: [day, rule, source, event_id]
 by: day
+order: [day, rule, account_key, occurred_at]
 columns:
   day: DATE NOT NULL -- UTC day, the unit in which the table is made again.
   occurred_at: TIMESTAMP NOT NULL -- When it happened, UTC.
