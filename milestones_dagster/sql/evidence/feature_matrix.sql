@@ -5,6 +5,8 @@ about: >
   is known only in hindsight is refused when the config is loaded.
 grain: one row per account and observation date
 key: [account_key, observed_at]
+by: month
+month_of: observed_at
 pivot: true
 columns:
   account_key: BIGINT NOT NULL -- 64-bit key of the account.

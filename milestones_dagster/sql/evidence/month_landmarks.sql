@@ -5,6 +5,9 @@ about: >
   paid all that month, and was not retained.
 grain: one row per account and calendar month whose outcome window has elapsed
 key: [account_key, month]
+by: month
+month_of: observed_at
+windows: observation_dates
 columns:
   account_key: BIGINT NOT NULL -- 64-bit key of the account.
   account_id: VARCHAR NOT NULL -- The account's own identifier.

@@ -4,6 +4,7 @@ about: >
   paying or had left. The row of a month is computed as of the month's end, or as of now in the running month.
 grain: one row per account and month
 key: [account_id, month]
+by: month
 columns:
   account_id: VARCHAR NOT NULL -- The account's own identifier.
   account_key: BIGINT NOT NULL -- 64-bit key of the account.

@@ -4,6 +4,9 @@ about: >
   and the time in which a short gap may still close, lie before the as-of time; otherwise it is censored and in no rate and no model.
 grain: one row per account, kind and date
 key: [account_id, kind, observed_at]
+by: month
+month_of: observed_at
+windows: observation_dates
 columns:
   account_id: VARCHAR NOT NULL -- The account's own identifier.
   account_key: BIGINT NOT NULL -- 64-bit key of the account.

@@ -4,6 +4,8 @@ about: >
   activation, and a month on either side of it; with the end of the outcome's window after each. Behaviour is read before the date, the outcome after it.
 grain: one row per account, kind and date
 key: [account_key, kind, observed_at]
+by: month
+month_of: observed_at
 columns:
   account_key: BIGINT NOT NULL -- 64-bit key of the account.
   kind: VARCHAR NOT NULL -- `start` (tenure_start), `month` (first instant of a calendar month), `landmark` (end of the activation window), `earlier_landmark` or `later_landmark`.
