@@ -1,23 +1,25 @@
 """What of a table by month is made again: the months whose windows are open or whose days differ, and the accounts that changed.
 
-Put here what is remembered of each publication so that the next one can tell (`operations.versions`, `changes`, `made_from`) and what
-follows from it. Keep out staging and publishing (`publish.py`).
+Put here what follows from what is remembered of each publication. Keep out how it is kept (`changes.py`), staging and
+publishing (`publish.py`).
 
-A row of a table by month is a function of its own account's rows in other tables (of tables by month, those of its own month or of one before
-it), and of events before the month's close or, where the table has `windows`, before the end of the outcome's window. So after a publication it
-can differ only where an account changed, or from the first month on that holds something new or has a window that was open.
+A row of a table by month is a function of its own account's rows in other tables (of tables by month, those of its own month or
+of one before it), and of events before the month's close or, where the table has `windows`, before the end of the outcome's
+window. So after a publication it can differ only where an account changed, or from the first month on that holds something new
+or has a window that was open.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from hashlib import sha256
+from typing import Any
 
 from sqlglot import exp
 from sqlglot.optimizer.scope import traverse_scope
 
 from milestones_dagster.config.relations import Relation
-from milestones_dagster.warehouse import operations
+from milestones_dagster.warehouse import changes, operations
 from milestones_dagster.warehouse.duckdb import DIALECT, Warehouse, published
 from milestones_dagster.warehouse.table import Table
 
@@ -74,19 +76,19 @@ def part_of(warehouse: Warehouse, table: Table, own: str, as_of: datetime, run: 
 
     The concerned accounts are left in a temporary relation, for `months_of` and `accounts_of`.
     """
-    before = operations.increment(warehouse, table.name)
-    months = [(row[0], row[1]) for row in run["months"].rows]
+    before = changes.increment(warehouse, table.name)
+    months = _starts(run)
     if before is None or before.own != own or before.as_of > as_of or not months or not warehouse.exists(published(table)):
         return None
     followed = [name for name in table.dependencies if is_followed(warehouse, name)]
-    held = operations.made_from(warehouse, table.name)
+    held = changes.made_from(warehouse, table.name)
     if set(followed) - set(held):
         return None
     then = operations.publication_days(warehouse, table.name)
     now = day_signatures(warehouse, table, as_of)
     differing = [day for day in {*then, *now} if then.get(day) != now.get(day)]
     news = min([before.as_of, *(datetime.combine(day, time()) for day in differing)])
-    since = [news, *operations.changed_since(warehouse, table.name)]
+    since = [news, *changes.changed_since(warehouse, table.name)]
     if table.windows is not None:
         dates = published(warehouse.tables[table.windows])
         still_open = exp.select(exp.Min(this=exp.column("observed_at"))).from_(dates).where(exp.column("known_at") > _instant(news))
@@ -95,7 +97,7 @@ def part_of(warehouse: Warehouse, table: Table, own: str, as_of: datetime, run: 
     at = max((number for number, (_, starts_at) in enumerate(months) if starts_at <= min(since)), default=0)
     if at == 0:
         return None
-    warehouse.execute(f"CREATE OR REPLACE TEMP TABLE {_CONCERNED.name} AS {operations.CHANGED_ACCOUNTS}", [table.name])
+    warehouse.execute(f"CREATE OR REPLACE TEMP TABLE {_CONCERNED.name} AS {changes.CHANGED_ACCOUNTS}", [table.name])
     accounts = int(warehouse.scalar(exp.select(exp.Count(this=exp.Star())).from_(_CONCERNED)))
     return Part(months[at][0], months[at][1], len(months) - at, accounts)
 
@@ -103,9 +105,9 @@ def part_of(warehouse: Warehouse, table: Table, own: str, as_of: datetime, run: 
 def months_of(warehouse: Warehouse, table: Table, part: Part) -> dict[str, exp.Query]:
     """The relations of `table`, by name, as the months of `part` read them."""
     narrowed: dict[str, exp.Query] = {
-        "run.months": exp.select("*").from_(exp.table_("months", db="main", catalog="run")).where(
-            exp.column("starts_at") >= _instant(part.starts_at)
-        )
+        "run.months": exp.select("*")
+        .from_(exp.table_("months", db="main", catalog="run"))
+        .where(exp.column("starts_at") >= _instant(part.starts_at))
     }
     for name in table.dependencies:
         above = warehouse.tables[name]
@@ -141,13 +143,15 @@ def is_followed(warehouse: Warehouse, name: str) -> bool:
     return is_read and table.by != "day" and ACCOUNT in _names(table)
 
 
-def record_changes(warehouse: Warehouse, table: Table, made: exp.Table, replaced: exp.Query | None, run: Mapping[str, Relation]) -> None:
+def record_changes(
+    warehouse: Warehouse, table: Table, made: exp.Table, replaced: exp.Query | None, run: Mapping[str, Relation]
+) -> None:
     """Remembers which accounts, or from when on all of them, differ between the rows made and those that they replace.
 
     Called inside the transaction, before the rows take the table's name. `replaced` is None where there is nothing comparable.
     """
     if replaced is None:
-        operations.record_version(warehouse, table.name, [(None, EVERYTHING)])
+        changes.record_version(warehouse, table.name, [(None, EVERYTHING)])
         return
     dated = _date_of(table)
     placed = exp.alias_(dated, "dated") if dated is not None else exp.alias_(exp.cast(exp.null(), "TIMESTAMP"), "dated")
@@ -170,7 +174,7 @@ def record_changes(warehouse: Warehouse, table: Table, made: exp.Table, replaced
     share = _ALL_ACCOUNTS if dated is None else _OPEN_MONTH
     open_months = [first_at for _, first_at, changed, accounts in found if changed > share * accounts]
     if dated is None and open_months:
-        operations.record_version(warehouse, table.name, [(None, EVERYTHING)])
+        changes.record_version(warehouse, table.name, [(None, EVERYTHING)])
         return
     since = min(open_months, default=None)
     earlier = "" if since is None else f"AND dated < {_instant(since).sql(dialect=DIALECT)}"
@@ -183,14 +187,14 @@ def record_changes(warehouse: Warehouse, table: Table, made: exp.Table, replaced
     rows: list[tuple[int | None, datetime | None]] = [(account, None) for (account,) in accounts]
     if since is not None:
         rows.append((None, _in_run(since, table, run)))
-    operations.record_version(warehouse, table.name, rows)
+    changes.record_version(warehouse, table.name, rows)
 
 
 def record_made(warehouse: Warehouse, table: Table, own: str, as_of: datetime) -> None:
     """Remembers what `table` was made from, inside the transaction that publishes it."""
-    versions = operations.versions(warehouse)
+    versions = changes.versions(warehouse)
     followed = {name: versions.get(name, 0) for name in table.dependencies if is_followed(warehouse, name)}
-    operations.record_increment(warehouse, table.name, operations.Increment(own, as_of), followed)
+    changes.record_increment(warehouse, table.name, changes.Increment(own, as_of), followed)
     then, now = operations.publication_days(warehouse, table.name), day_signatures(warehouse, table, as_of)
     operations.forget_publication_days(warehouse, table.name, [day for day in then if day not in now])
     operations.record_publication_days(warehouse, table.name, {day: value for day, value in now.items() if then.get(day) != value})
@@ -206,9 +210,14 @@ def _in_run(since: datetime, table: Table, run: Mapping[str, Relation]) -> datet
     """The instant of a row's time: a month is told by the date of its first day in the reporting zone."""
     if table.by == "month" and table.month_of != "month":
         return since
-    starts = {row[0]: row[1] for row in run["months"].rows}
-    found: datetime = starts.get(since.date(), EVERYTHING)
-    return found
+    return dict(_starts(run)).get(since.date(), EVERYTHING)
+
+
+def _starts(run: Mapping[str, Relation]) -> list[tuple[date, datetime]]:
+    """Every month of the run and the instant at which it starts."""
+    place = list(run["months"].columns)
+    rows: Sequence[tuple[Any, ...]] = run["months"].rows
+    return [(row[place.index("month")], row[place.index("starts_at")]) for row in rows]
 
 
 def _signed(sign: int) -> exp.Expr:

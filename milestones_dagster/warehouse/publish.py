@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Generic, Literal
 from sqlglot import exp
 
 from milestones_dagster.config.relations import Relation
-from milestones_dagster.warehouse import increments, operations
+from milestones_dagster.warehouse import changes, increments, operations
 from milestones_dagster.warehouse.day_files import accepted_rows
 from milestones_dagster.warehouse.days import BATCH_ROWS
 from milestones_dagster.warehouse.duckdb import Warehouse, empty_rows, pivoted, published, staged
-from milestones_dagster.warehouse.increments import Part
 from milestones_dagster.warehouse.gate import Audit, Result, blocks
+from milestones_dagster.warehouse.increments import Part
 from milestones_dagster.warehouse.operations import Publication
 from milestones_dagster.warehouse.table import Table
 
@@ -101,7 +101,7 @@ def behind(warehouse: Warehouse, table: Table, inputs: Inputs) -> Behind:
             return Behind(NEVER_MADE, signature, days, is_rebuild=True)
         return Behind(f"{len(days)} day(s) differ" if days else None, signature, days, is_rebuild)
     publications = operations.publications(warehouse)
-    states = operations.versions(warehouse)
+    states = changes.versions(warehouse)
     # where the changes of a table are remembered, rows that are the same are the same state, whatever they were made from
     upstream = [
         f"{name}:{states[name] if name in states else publications[name].signature}"

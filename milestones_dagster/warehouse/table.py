@@ -94,7 +94,8 @@ class Table:
     """The declaration of one table.
 
     `by` is `day` for a table that is replaced by UTC days, `month` for one that is replaced by months and accounts, and else None;
-    `month_of` is the column that tells a row's month; `windows` names the table of the outcomes' windows on which its rows hang; `then` names a function `evidence.<module>.<name>`
+    `month_of` is the column that tells a row's month; `windows` names the table of the outcomes' windows on which its rows hang;
+    `then` names a function `evidence.<module>.<name>`
     that turns the SELECT's frame (and the tables of `also`) into the table; `keeps` says that the SELECT reads the table's
     own published rows; `pivot` says that the SELECT's (feature, value) pairs become one column per configured feature;
     `where_auto` names, by milestone, the tables that are read only where the config says `threshold: auto` for it; `unread` are
@@ -344,11 +345,10 @@ def _with_relations(
                 f"{table.path}: `plot_with: {name}` is no table or config relation of ours; {_closest(name, drawable)}"
             )
     read = {relation.name for relation in found if relation.kind == "table"}
-    if table.windows is not None and table.windows not in read:
-        raise TableError(f"{table.path}: `windows: {table.windows}` is not read by the SELECT; {_closest(table.windows, read)}")
-    for name in (name for names in table.where_auto.values() for name in names):
+    windows = () if table.windows is None else (("windows", table.windows),)
+    for key, name in (*(("where_auto", name) for names in table.where_auto.values() for name in names), *windows):
         if name not in read:
-            raise TableError(f"{table.path}: `where_auto: {name}` is not read by the SELECT; {_closest(name, read)}")
+            raise TableError(f"{table.path}: `{key}: {name}` is not read by the SELECT; {_closest(name, read)}")
     unasked = [names for milestone, names in table.where_auto.items() if auto is not None and milestone not in auto]
     unread = tuple(name for names in unasked for name in names)
     return replace(table, relations=tuple(dict.fromkeys(found)), unread=unread)
