@@ -65,8 +65,11 @@ def test_a_header_declares_name_schema_key_and_columns(tmp_path):
             "column account_id: found 'VARCHAR NOT NULL', expected `TYPE [NOT NULL] [[unit]] -- what it means`",
         ),
         ("grain: one", "grain: [one", "the header is not YAML: "),
+        ("key:", "by: week\nkey:", "`by: week` is unknown; a table is made by day, by month or, without `by`, whole"),
+        ("key:", "by: month\nkey:", "a table by month has the column 'account_key', which tells whose or of when a row is"),
+        ("key:", "windows: waits\nkey:", "`windows` is of tables by month alone"),
     ],
-    ids=["no header", "unknown key", "missing key", "key column", "type", "no meaning", "no YAML"],
+    ids=["no header", "unknown key", "missing key", "key column", "type", "no meaning", "no YAML", "by", "by month", "windows"],
 )
 def test_a_header_that_cannot_be_accepted_says_why(tmp_path, old, new, message):
     path = write(tmp_path, "waits", "SELECT 1", header=HEADER.replace(old, new))
@@ -357,6 +360,14 @@ def test_the_core_follows_evidence_only_where_the_config_leaves_a_threshold_to_t
         "usage": {"usage_threshold", "usage_placebo", "usage_landmarks", "month_landmarks"},
     }
     assert {name for name in above if loaded[name].schema == "evidence"} == set().union(*(reads[milestone] for milestone in auto))
+
+
+def test_windows_name_a_table_that_the_select_reads(tmp_path):
+    header = HEADER.replace("account_id", "account_key").replace("key:", "by: month\nmonth_of: wait_days\nwindows: dates\nkey:", 1)
+    path = write(tmp_path, "waits", "SELECT 1", header=header)
+    with pytest.raises(TableError) as refused:
+        load(tmp_path)
+    assert str(refused.value) == f"{path}: `windows: dates` is not read by the SELECT; no name comes close"
 
 
 def test_where_auto_names_a_table_that_the_select_reads(tmp_path):
