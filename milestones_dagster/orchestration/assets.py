@@ -90,7 +90,7 @@ def _table_asset(declared: Declared, table: Table, keys: dict[str, dg.AssetKey])
         if publishing.state == "refused":
             raise _refused(table, publishing.results, standing, downstream(declared, table.name))
         context.log.info(f"{table.name}: {publishing.row_count:,} rows, {publishing.state}: {publishing.reason}")
-        metadata = made_metadata(session, table, publishing.row_count, publishing.state, publishing.reason)
+        metadata = made_metadata(session, table, publishing)
         metadata |= plot_metadata(session, table, context.log)
         yield dg.MaterializeResult(asset_key=key, metadata=metadata)
 

@@ -9,9 +9,10 @@ import dagster as dg
 from sqlglot import exp
 
 from milestones_dagster.orchestration.session import Session
+from milestones_dagster.quality.results import RuleResult
 from milestones_dagster.warehouse import operations
 from milestones_dagster.warehouse.duckdb import published
-from milestones_dagster.warehouse.publish import NEVER_MADE
+from milestones_dagster.warehouse.publish import NEVER_MADE, Publishing
 from milestones_dagster.warehouse.table import Table
 
 _SAMPLE_ROWS = 5
@@ -46,8 +47,11 @@ def definition_metadata(table: Table) -> dict[str, Any]:
     }
 
 
-def made_metadata(session: Session, table: Table, row_count: int, state: str, reason: str) -> dict[str, Any]:
-    """What is known of a table once it is made: rows, as of when, from which config, and a sample without personal values."""
+def made_metadata(session: Session, table: Table, publishing: Publishing[RuleResult]) -> dict[str, Any]:
+    """What is known of a table once it is made: rows, as of when, from which config, and a sample without personal values.
+
+    Of a table by month of which a part was made, also how many months and accounts.
+    """
     observed = session.observation
     made = operations.publications(session.warehouse)
     older = [
@@ -59,12 +63,19 @@ def made_metadata(session: Session, table: Table, row_count: int, state: str, re
     told = {"older_inputs": "; ".join(older)} if older else {}
     return {
         **told,
-        "dagster/row_count": row_count,
+        **_part(publishing),
+        "dagster/row_count": publishing.row_count,
+        "rows_made": publishing.rows_made,
         "as_of": f"{observed.as_of:%Y-%m-%d %H:%M} UTC",
         "fingerprint": session.config.fingerprint[:16],
-        "state": _state(state, reason),
+        "state": _state(publishing.state, publishing.reason),
         "sample": dg.MetadataValue.md(sample(session, table)),
     }
+
+
+def _part(publishing: Publishing[RuleResult]) -> dict[str, Any]:
+    part = publishing.part
+    return {} if part is None else {"months_made": part.months, "accounts_made": part.accounts}
 
 
 def _state(state: str, reason: str) -> str:

@@ -82,7 +82,9 @@ def _entry(session: Session, table: Table, above: Mapping[str, PlannedTable]) ->
         return PlannedTable(table.name, "waits", f"a run stops at {', '.join(stopped)}")
     moved = [entry.table for entry in followed if entry.state == "behind"]
     if moved:
-        return PlannedTable(table.name, "behind", f"follows {', '.join(moved)}")
+        # what the tables above change is known when they are made
+        extent = "; of its months the open ones, and the accounts that change" if table.by == "month" else ""
+        return PlannedTable(table.name, "behind", f"follows {', '.join(moved)}{extent}")
     try:
         found = session.behind(table.name)
     except AsOfError as error:

@@ -283,7 +283,7 @@ class Session:
         inputs = self.inputs(name)
         with within_limits(self.warehouse.connection, name, self.warehouse.folder):
             made = make(self.warehouse, table, inputs, self._audit, partial(self._on_commit, table))
-        if table.by is None and made.state == "unchanged":
+        if table.by != "day" and made.state == "unchanged":
             self._record_framework()
         return replace(made, results=[*files, *made.results])
 
@@ -303,7 +303,7 @@ class Session:
         """What the table `name` is made from besides other tables."""
         table = self.declared.tables[name]
         extracts = {source: self.extract(source) for source in table.sources}
-        needs_run = table.by is None
+        needs_run = table.by != "day"
         return Inputs(
             config=self.declared.relations,
             run=self.run if needs_run else {},
@@ -347,7 +347,7 @@ class Session:
                     self.warehouse, source, made.signature, made.columns, made.extracted_at, self.run_id, self.now
                 )
                 operations.note_columns(self.warehouse, table.name, made.new_columns, self.run_id, self.now)
-        if table.by is None:
+        if table.by != "day":
             self._record_framework()
 
     def _record_framework(self) -> None:

@@ -79,6 +79,9 @@ def _making(table: Table) -> str:
         return "by UTC day, one Parquet file each"
     if table.by == "day":
         return "by UTC day; days that differ are replaced"
+    if table.by == "month":
+        parts = "months with open windows or other days, and accounts that changed, are replaced"
+        return f"by the month of `{table.month_of}` and by account; {parts}"
     if table.keeps:
         return "whole; it reads its own published rows and adds to them"
     return f"whole; the SELECT's rows go through `{table.then}`" if table.then is not None else "whole"

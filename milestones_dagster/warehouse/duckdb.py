@@ -110,6 +110,10 @@ class Warehouse:
         )
         return bool(found)
 
+    def columns(self, table: exp.Table) -> list[tuple[str, str]]:
+        """Name and type of every column of a table, in order."""
+        return [(name, kind) for name, kind, *_ in self.rows(f"DESCRIBE {table.sql(dialect=DIALECT)}")]
+
     def runnable(self, table: Table, replacements: Mapping[str, exp.Query] | None = None) -> exp.Query:
         """The table's SELECT with every relation named so that this warehouse finds it.
 

@@ -28,6 +28,14 @@ _TABLES = (
         row_count BIGINT, run_id VARCHAR, published_at TIMESTAMP)""",
     """CREATE TABLE IF NOT EXISTS operations.publication_days (
         table_name VARCHAR NOT NULL, day DATE NOT NULL, signature VARCHAR NOT NULL)""",
+    # what tables by month are made again from: the state of each table, what changed to reach it, and which states were read
+    """CREATE TABLE IF NOT EXISTS operations.versions (table_name VARCHAR NOT NULL, version BIGINT NOT NULL)""",
+    """CREATE TABLE IF NOT EXISTS operations.changes (
+        table_name VARCHAR NOT NULL, version BIGINT NOT NULL, account_key BIGINT, since TIMESTAMP)""",
+    """CREATE TABLE IF NOT EXISTS operations.made_from (
+        table_name VARCHAR NOT NULL, dependency VARCHAR NOT NULL, version BIGINT NOT NULL)""",
+    """CREATE TABLE IF NOT EXISTS operations.increments (
+        table_name VARCHAR NOT NULL, own VARCHAR NOT NULL, as_of TIMESTAMP NOT NULL)""",
     """CREATE TABLE IF NOT EXISTS operations.waivers (
         day DATE NOT NULL, reason VARCHAR NOT NULL, waived_at TIMESTAMP)""",
     """CREATE TABLE IF NOT EXISTS operations.framework_versions (
@@ -273,6 +281,14 @@ def record_publication_days(warehouse: Warehouse, table: str, days: Mapping[date
         exp.table_("publication_days", db="operations"),
         {"table_name": "VARCHAR", "day": "DATE", "signature": "VARCHAR"},
         [(table, day, signature) for day, signature in sorted(days.items())],
+    )
+
+
+def forget_publication_days(warehouse: Warehouse, table: str, days: Iterable[date]) -> None:
+    """Forgets days that a table was made from and that are no more."""
+    warehouse.execute(
+        "DELETE FROM operations.publication_days WHERE table_name = ? AND day IN (SELECT unnest(?::DATE[]))",
+        [table, list(days)],
     )
 
 

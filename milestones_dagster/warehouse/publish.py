@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Generic, Literal
 from sqlglot import exp
 
 from milestones_dagster.config.relations import Relation
-from milestones_dagster.warehouse import operations
+from milestones_dagster.warehouse import changes, increments, operations
 from milestones_dagster.warehouse.day_files import accepted_rows
 from milestones_dagster.warehouse.days import BATCH_ROWS
 from milestones_dagster.warehouse.duckdb import Warehouse, empty_rows, pivoted, published, staged
 from milestones_dagster.warehouse.gate import Audit, Result, blocks
+from milestones_dagster.warehouse.increments import Part
 from milestones_dagster.warehouse.operations import Publication
 from milestones_dagster.warehouse.table import Table
 
@@ -52,23 +53,30 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Publishing(Generic[Result]):
-    """What became of a table: its state, the results of its rules, its rows, the days made, and why it was made."""
+    """What became of a table: its state, the results of its rules, its rows, what of it was made, and why.
+
+    `part` is what a table by month made of itself, None where that was all; `rows_made` counts the rows made.
+    """
 
     state: Literal["made", "unchanged", "refused"]
     results: Sequence[Result]
     row_count: int
     days_made: tuple[date, ...]
     reason: str
+    part: Part | None = None
+    rows_made: int = 0
 
 
 @dataclass(frozen=True)
 class Behind:
-    """Why a table is behind; `days` are those it would make again (tables by day)."""
+    """Why a table is behind; `days` are those it would make again (tables by day), `part` what it would (tables by month)."""
 
     reason: str | None
     signature: str
     days: Mapping[date, str]
     is_rebuild: bool
+    part: Part | None = None
+    own: str = ""
 
 
 def features_of(config: Mapping[str, Relation]) -> list[tuple[str, str, bool]]:
@@ -93,7 +101,13 @@ def behind(warehouse: Warehouse, table: Table, inputs: Inputs) -> Behind:
             return Behind(NEVER_MADE, signature, days, is_rebuild=True)
         return Behind(f"{len(days)} day(s) differ" if days else None, signature, days, is_rebuild)
     publications = operations.publications(warehouse)
-    upstream = [f"{name}:{publications[name].signature}" for name in table.dependencies if name in publications]
+    states = changes.versions(warehouse)
+    # where the changes of a table are remembered, rows that are the same are the same state, whatever they were made from
+    upstream = [
+        f"{name}:{states[name] if name in states else publications[name].signature}"
+        for name in table.dependencies
+        if name in publications
+    ]
     days_signature = _digest(operations.published_days(warehouse).values()) if "raw_events" in table.dependencies else ""
     signature = _digest([own, inputs.source_signature, days_signature, *upstream])
     if before is None:
@@ -108,7 +122,12 @@ def behind(warehouse: Warehouse, table: Table, inputs: Inputs) -> Behind:
         reason = "the framework config changed"
     else:
         reason = "what it is made from changed"
-    return Behind(reason, signature, {}, is_rebuild=True)
+    if table.by != "month" or inputs.as_of is None:
+        return Behind(reason, signature, {}, is_rebuild=True)
+    lasting = _digest([table.code_hash, inputs.suite, _relations_digest(table, inputs, kinds=("config",))])
+    own = increments.own_digest(warehouse, table, lasting, inputs.run)
+    part = increments.part_of(warehouse, table, own, inputs.as_of, inputs.run) if reason is not None else None
+    return Behind(reason if part is None else part.told(), signature, {}, is_rebuild=part is None, part=part, own=own)
 
 
 def make(
@@ -140,15 +159,20 @@ def make(
     connection.begin()
     try:
         _stage(warehouse, table, inputs, state)
+        rows_made = _count(warehouse, _made(table) if state.part is not None else staged(table))
         # counted before the audit: a rule that cannot be evaluated may abort the transaction
         rows = _count(warehouse, staged(table))
         results = audit(table, staged(table))
         if any(blocks(result) for result in results):
             connection.rollback()
-            return Publishing("refused", results, rows, tuple(sorted(state.days)), state.reason)
+            return Publishing("refused", results, rows, tuple(sorted(state.days)), state.reason, state.part, rows_made)
+        if increments.is_followed(warehouse, table.name):
+            _remember_changes(warehouse, table, inputs, state)
         _publish(warehouse, table, state)
         rows = _count(warehouse, published(table))
         operations.record_publication_days(warehouse, table.name, state.days)
+        if table.by == "month" and inputs.as_of is not None:
+            increments.record_made(warehouse, table, state.own, inputs.as_of)
         operations.record_publication(
             warehouse,
             Publication(table.name, state.signature, inputs.as_of, inputs.fingerprint, table.code_hash, rows),
@@ -161,24 +185,17 @@ def make(
         connection.rollback()
         raise
     connection.commit()
-    return Publishing("made", results, rows, tuple(sorted(state.days)), state.reason)
+    return Publishing("made", results, rows, tuple(sorted(state.days)), state.reason, state.part, rows_made)
 
 
 def _stage(warehouse: Warehouse, table: Table, inputs: Inputs, state: Behind) -> None:
     if table.by == "day":
         _stage_days(warehouse, table, sorted(state.days))
         return
-    replacements: dict[str, exp.Query] = dict(inputs.sources)
-    if table.keeps and not warehouse.exists(published(table)):
-        replacements[table.name] = empty_rows({column.name: column.type for column in table.columns})
-    for name in table.unread:
-        # published or not, it must not tell here: the same rows from the same config, whatever else was made
-        replacements[name] = empty_rows({column.name: column.type for column in warehouse.tables[name].columns})
-    select = warehouse.runnable(table, replacements)
-    if table.pivot:
-        names = [(name, is_zero) for name, _, is_zero in features_of(inputs.config)]
-        keys = [column.name for column in table.columns if column.name not in {name for name, _ in names}]
-        select = pivoted(select, keys, names)
+    if state.part is not None:
+        _stage_part(warehouse, table, inputs, state.part)
+        return
+    select = _selected(warehouse, table, inputs, {})
     if inputs.compute is not None:
         frame = warehouse.execute(select).df()
         result = inputs.compute(frame, {name: warehouse.frame(name) for name in table.also})
@@ -189,10 +206,61 @@ def _stage(warehouse: Warehouse, table: Table, inputs: Inputs, state: Behind) ->
         ]
         warehouse.connection.register(_COMPUTED, result)
         select = exp.select(*columns).from_(_COMPUTED)
-    ordered = exp.select("*").from_(select.subquery("made")).order_by(*(exp.column(name) for name in table.order))
-    warehouse.execute(exp.Create(this=staged(table), kind="TABLE", expression=ordered))
+    warehouse.execute(exp.Create(this=staged(table), kind="TABLE", expression=_ordered(table, select)))
     if inputs.compute is not None:
         warehouse.connection.unregister(_COMPUTED)
+
+
+def _selected(warehouse: Warehouse, table: Table, inputs: Inputs, narrowed: Mapping[str, exp.Query]) -> exp.Query:
+    """The SELECT of a table as it runs here, with `narrowed` in the place of relations."""
+    replacements: dict[str, exp.Query] = {**inputs.sources, **narrowed}
+    if table.keeps and not warehouse.exists(published(table)):
+        replacements[table.name] = empty_rows({column.name: column.type for column in table.columns})
+    for name in table.unread:
+        # published or not, it must not tell here: the same rows from the same config, whatever else was made
+        replacements[name] = empty_rows({column.name: column.type for column in warehouse.tables[name].columns})
+    select = warehouse.runnable(table, replacements)
+    if table.pivot:
+        names = [(name, is_zero) for name, _, is_zero in features_of(inputs.config)]
+        keys = [column.name for column in table.columns if column.name not in {name for name, _ in names}]
+        select = pivoted(select, keys, names)
+    return select
+
+
+def _ordered(table: Table, select: exp.Query) -> exp.Query:
+    return exp.select("*").from_(select.subquery("made")).order_by(*(exp.column(name) for name in table.order))
+
+
+def _stage_part(warehouse: Warehouse, table: Table, inputs: Inputs, part: Part) -> None:
+    """Stages the rows of a part, and the table as it would stand with them: that is what the gate judges."""
+    later = increments.in_months(table, part)
+    made = exp.select("*").from_(_selected(warehouse, table, inputs, increments.months_of(warehouse, table, part)).subquery("made"))
+    warehouse.execute(exp.Create(this=_made(table), kind="TABLE", expression=_ordered(table, made.where(later))))
+    if part.accounts:
+        made = exp.select("*").from_(_selected(warehouse, table, inputs, increments.accounts_of(warehouse, table)).subquery("made"))
+        warehouse.execute(exp.insert(_ordered(table, made.where(later.not_())), _made(table)))
+    kept = exp.select("*").from_(published(table)).where(_replaced(table, part).not_())
+    whole = exp.union(exp.select("*").from_(_made(table)), kept, distinct=False)
+    warehouse.execute(exp.Create(this=staged(table), kind="VIEW", expression=whole))
+
+
+def _replaced(table: Table, part: Part) -> exp.Expr:
+    """The condition on published rows that a part replaces."""
+    return exp.or_(increments.in_months(table, part), increments.is_concerned())
+
+
+def _made(table: Table) -> exp.Table:
+    """The name of the rows that a part makes."""
+    return exp.table_(f"{table.name}__made", db=table.schema, quoted=True)
+
+
+def _remember_changes(warehouse: Warehouse, table: Table, inputs: Inputs, state: Behind) -> None:
+    """Tells the tables by month what differs between the staged rows and those that they replace."""
+    made, replaced = staged(table), exp.select("*").from_(published(table))
+    if state.part is not None:
+        made, replaced = _made(table), replaced.where(_replaced(table, state.part))
+    is_like = warehouse.exists(published(table)) and warehouse.columns(published(table)) == warehouse.columns(made)
+    increments.record_changes(warehouse, table, made, replaced if is_like else None, inputs.run)
 
 
 def _stage_days(warehouse: Warehouse, table: Table, days: Sequence[date]) -> None:
@@ -207,7 +275,7 @@ def _stage_days(warehouse: Warehouse, table: Table, days: Sequence[date]) -> Non
         size += counts.get(day) or 0
     for number, batch in enumerate(batches):
         select = warehouse.runnable(table, {"raw_events": accepted_rows(warehouse, batch)})
-        ordered = exp.select("*").from_(select.subquery("made")).order_by(*(exp.column(name) for name in table.order))
+        ordered = _ordered(table, select)
         if number == 0:
             warehouse.execute(exp.Create(this=staged(table), kind="TABLE", expression=ordered))
         else:
@@ -215,8 +283,14 @@ def _stage_days(warehouse: Warehouse, table: Table, days: Sequence[date]) -> Non
 
 
 def _publish(warehouse: Warehouse, table: Table, state: Behind) -> None:
-    """Gives the staged rows the table's name, or replaces its days."""
+    """Gives the staged rows the table's name, or replaces its days or its months and accounts."""
     target = published(table)
+    if state.part is not None:
+        warehouse.execute(exp.delete(target, where=_replaced(table, state.part)))
+        warehouse.execute(exp.insert(exp.select("*").from_(_made(table)), target))
+        warehouse.execute(exp.Drop(tables=[staged(table)], kind="VIEW"))
+        warehouse.execute(exp.Drop(tables=[_made(table)], kind="TABLE"))
+        return
     if not state.is_rebuild and warehouse.exists(target):
         days = [exp.cast(exp.Literal.string(day.isoformat()), "DATE") for day in sorted(state.days)]
         warehouse.execute(exp.delete(target, where=exp.column("day").isin(*days)))
@@ -232,11 +306,11 @@ def _count(warehouse: Warehouse, relation: exp.Table) -> int:
     return int(warehouse.scalar(exp.select(exp.Count(this=exp.Star())).from_(relation)))
 
 
-def _relations_digest(table: Table, inputs: Inputs) -> str:
+def _relations_digest(table: Table, inputs: Inputs, kinds: Sequence[str] = ("config", "run")) -> str:
     named = {
         f"{relation.kind}.{relation.name}": (inputs.config if relation.kind == "config" else inputs.run).get(relation.name)
         for relation in table.relations
-        if relation.kind in {"config", "run"}
+        if relation.kind in kinds
     }
     parts = [
         f"{name}:{json.dumps(_meant_rows(relation), default=str)}"

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import sqlglot
 import yaml
@@ -54,6 +55,8 @@ _KNOWN_HEADER_KEYS = {
     "key",
     "columns",
     "by",
+    "month_of",
+    "windows",
     "keeps",
     "then",
     "also",
@@ -92,7 +95,9 @@ class Relation:
 class Table:
     """The declaration of one table.
 
-    `by` is `day` for a table that is replaced by UTC days and else None; `then` names a function `evidence.<module>.<name>`
+    `by` is `day` for a table that is replaced by UTC days, `month` for one that is replaced by months and accounts, and else None;
+    `month_of` is the column that tells a row's month; `windows` names the table of the outcomes' windows on which its rows hang;
+    `then` names a function `evidence.<module>.<name>`
     that turns the SELECT's frame (and the tables of `also`) into the table; `keeps` says that the SELECT reads the table's
     own published rows; `pivot` says that the SELECT's (feature, value) pairs become one column per configured feature;
     `where_auto` names, by milestone, the tables that are read only where the config says `threshold: auto` for it; `unread` are
@@ -111,6 +116,8 @@ class Table:
     columns: tuple[Column, ...]
     select_text: str
     by: str | None = None
+    month_of: str = "month"
+    windows: str | None = None
     keeps: bool = False
     then: str | None = None
     also: tuple[str, ...] = ()
@@ -263,6 +270,7 @@ def _read(path: Path) -> Table:
     for name in header["key"]:
         if name not in names:
             raise TableError(f"{path}: key column {name!r} is not among the declared columns")
+    _check_by(path, header, names)
     return Table(
         name=path.stem,
         schema=path.parent.name,
@@ -273,6 +281,8 @@ def _read(path: Path) -> Table:
         columns=columns,
         select_text=match["body"].strip().rstrip(";"),
         by=header.get("by"),
+        month_of=header.get("month_of", "month"),
+        windows=header.get("windows"),
         keeps=bool(header.get("keeps", False)),
         then=header.get("then"),
         also=tuple(header.get("also", ())),
@@ -283,6 +293,18 @@ def _read(path: Path) -> Table:
         plot_with=tuple(header.get("plot_with", ())),
         first_line=1 + text[: len(text) - len(match["body"].lstrip())].count("\n"),
     )
+
+
+def _check_by(path: Path, header: Mapping[str, Any], names: Collection[str]) -> None:
+    by = header.get("by")
+    if by not in {None, "day", "month"}:
+        raise TableError(f"{path}: `by: {by}` is unknown; a table is made by day, by month or, without `by`, whole")
+    if by == "month":
+        wanted = {"account_key", header.get("month_of", "month")}
+        if missing := sorted(wanted - set(names)):
+            raise TableError(f"{path}: a table by month has the column {missing[0]!r}, which tells whose or of when a row is")
+    elif other := sorted({"month_of", "windows"} & set(header)):
+        raise TableError(f"{path}: `{other[0]}` is of tables by month alone")
 
 
 def _column(path: Path, name: str, declared: object) -> Column:
@@ -343,9 +365,10 @@ def _with_relations(
                 f"{table.path}: `plot_with: {name}` is no table or config relation of ours; {_closest(name, drawable)}"
             )
     read = {relation.name for relation in found if relation.kind == "table"}
-    for name in (name for names in table.where_auto.values() for name in names):
+    windows = () if table.windows is None else (("windows", table.windows),)
+    for key, name in (*(("where_auto", name) for names in table.where_auto.values() for name in names), *windows):
         if name not in read:
-            raise TableError(f"{table.path}: `where_auto: {name}` is not read by the SELECT; {_closest(name, read)}")
+            raise TableError(f"{table.path}: `{key}: {name}` is not read by the SELECT; {_closest(name, read)}")
     unasked = [names for milestone, names in table.where_auto.items() if auto is not None and milestone not in auto]
     unread = tuple(name for names in unasked for name in names)
     return replace(table, relations=tuple(dict.fromkeys(found)), unread=unread)

@@ -204,7 +204,7 @@ def test_an_edited_threshold_makes_just_the_tables_that_read_it(copied):
         again = made_again(session)
         # config.threshold is read by the first three; the others follow them
         assert set(again) == {
-            "activation_cohort", "activation_follow_up", "activation_survival", "activation_threshold",
+            "activation_cohort", "activation_survival", "activation_threshold",
             "activation_threshold_curve", "activation_validation", "chain_landmarks", "customer_milestones", "evidence_placebo",
             "framework_review", "framework_versions", "framework_watch", "milestone_chain", "milestone_summary",
             "retention_by_activation", "setup_landmarks", "setup_step_evidence", "setup_step_landmarks", "setup_step_placebo",

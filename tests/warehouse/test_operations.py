@@ -7,7 +7,7 @@ import pytest
 from delivering_company import company, january, two_events
 from scenario import at, event
 
-from milestones_dagster.warehouse import operations
+from milestones_dagster.warehouse import changes, operations
 from milestones_dagster.warehouse.duckdb import Warehouse
 from milestones_dagster.warehouse.operations import KnownFile, Publication
 
@@ -113,6 +113,25 @@ def test_days_of_a_table_are_replaced_one_by_one(warehouse):
     operations.record_publication_days(warehouse, "event_identities", {january(2): "z"})
     held = {january(1): "a", january(2): "c", january(3): "d"}
     assert operations.publication_days(warehouse, "rule_events") == held
+
+
+def test_changes_stay_until_every_reader_has_read_them(warehouse):
+    with warehouse.transaction():
+        changes.record_version(warehouse, "accounts", [(None, at("0001-01-01"))])
+        changes.record_increment(warehouse, "fast", changes.Increment("x", at("2025-01-02")), {"accounts": 1})
+        changes.record_increment(warehouse, "slow", changes.Increment("x", at("2025-01-02")), {"accounts": 1})
+        changes.record_version(warehouse, "accounts", [(7, None), (None, at("2025-01-01"))])
+        changes.record_increment(warehouse, "fast", changes.Increment("y", at("2025-01-03")), {"accounts": 2})
+        changes.record_version(warehouse, "accounts", [(8, None)])
+    assert changes.versions(warehouse) == {"accounts": 3}
+    assert changes.increment(warehouse, "fast") == changes.Increment("y", at("2025-01-03"))
+    assert changes.increment(warehouse, "never") is None
+    assert {name: changes.made_from(warehouse, name) for name in ("fast", "slow")} == {"fast": {"accounts": 2}, "slow": {"accounts": 1}}
+    read = {name: sorted(warehouse.rows(changes.CHANGED_ACCOUNTS, [name])) for name in ("fast", "slow")}
+    assert read == {"fast": [(8,)], "slow": [(7,), (8,)]}
+    assert (changes.changed_since(warehouse, "fast"), changes.changed_since(warehouse, "slow")) == ([], [at("2025-01-01")])
+    # what the first state was made of, both have read
+    assert warehouse.scalar("SELECT min(version) FROM operations.changes") == 2
 
 
 def test_the_newest_accepted_extract_tells_the_columns(warehouse):

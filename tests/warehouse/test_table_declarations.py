@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from scenario import World
+from sqlglot import exp
 
 from milestones_dagster.config.loader import load_config
 from milestones_dagster.config.relations import relations
@@ -64,8 +65,11 @@ def test_a_header_declares_name_schema_key_and_columns(tmp_path):
             "column account_id: found 'VARCHAR NOT NULL', expected `TYPE [NOT NULL] [[unit]] -- what it means`",
         ),
         ("grain: one", "grain: [one", "the header is not YAML: "),
+        ("key:", "by: week\nkey:", "`by: week` is unknown; a table is made by day, by month or, without `by`, whole"),
+        ("key:", "by: month\nkey:", "a table by month has the column 'account_key', which tells whose or of when a row is"),
+        ("key:", "windows: waits\nkey:", "`windows` is of tables by month alone"),
     ],
-    ids=["no header", "unknown key", "missing key", "key column", "type", "no meaning", "no YAML"],
+    ids=["no header", "unknown key", "missing key", "key column", "type", "no meaning", "no YAML", "by", "by month", "windows"],
 )
 def test_a_header_that_cannot_be_accepted_says_why(tmp_path, old, new, message):
     path = write(tmp_path, "waits", "SELECT 1", header=HEADER.replace(old, new))
@@ -358,6 +362,14 @@ def test_the_core_follows_evidence_only_where_the_config_leaves_a_threshold_to_t
     assert {name for name in above if loaded[name].schema == "evidence"} == set().union(*(reads[milestone] for milestone in auto))
 
 
+def test_windows_name_a_table_that_the_select_reads(tmp_path):
+    header = HEADER.replace("account_id", "account_key").replace("key:", "by: month\nmonth_of: wait_days\nwindows: dates\nkey:", 1)
+    path = write(tmp_path, "waits", "SELECT 1", header=header)
+    with pytest.raises(TableError) as refused:
+        load(tmp_path)
+    assert str(refused.value) == f"{path}: `windows: dates` is not read by the SELECT; no name comes close"
+
+
 def test_where_auto_names_a_table_that_the_select_reads(tmp_path):
     path = write(tmp_path, "waits", "SELECT 1", header=HEADER.replace("key:", "where_auto: {usage: [adoption]}\nkey:"))
     with pytest.raises(TableError) as refused:
@@ -381,3 +393,16 @@ def test_only_the_events_tables_read_events_and_only_identities_read_identifiers
     assert readers == {"account_event_daily", "event_identities", "event_name_daily", "rule_events"}
     assert {name for name, table in tables.items() if table.by == "day"} == readers | {"raw_events"}
     assert [name for name, table in tables.items() if "events" in table.sources] == ["raw_events"]
+
+
+def test_intervals_are_joined_by_comparisons_and_never_row_by_row():
+    # an `X IS NULL OR X > …` in the ON of an outer join is held against every row of the other side: the square of the accounts
+    slow = [
+        (table.name, join.args["on"].sql())
+        for table in load_tables(config_relations=None).values()
+        for join in table.select.find_all(exp.Join)
+        if join.side and isinstance(join.this, exp.Table) and join.this.db != "config" and join.args.get("on") is not None
+        for either in join.args["on"].find_all(exp.Or)
+        if isinstance(either.left, exp.Is) and either.left.this.table == join.this.alias
+    ]
+    assert slow == []

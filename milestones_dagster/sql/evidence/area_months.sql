@@ -4,6 +4,7 @@ about: >
   paid, for a month of full length. Empty where the config names no areas.
 grain: one row per account, month and area
 key: [account_id, month, area]
+by: month
 columns:
   account_id: VARCHAR NOT NULL -- The account's own identifier.
   account_key: BIGINT NOT NULL -- 64-bit key of the account.

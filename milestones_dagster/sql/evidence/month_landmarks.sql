@@ -5,6 +5,9 @@ about: >
   paid all that month, and was not retained.
 grain: one row per account and calendar month whose outcome window has elapsed
 key: [account_key, month]
+by: month
+month_of: observed_at
+windows: observation_dates
 columns:
   account_key: BIGINT NOT NULL -- 64-bit key of the account.
   account_id: VARCHAR NOT NULL -- The account's own identifier.
@@ -106,7 +109,7 @@ WITH dated AS (
   LEFT JOIN known AS h
     ON h.account_key = d.account_key
     AND h.valid_from <= d.observed_at
-    AND (h.valid_to IS NULL OR h.valid_to > d.observed_at)
+    AND COALESCE(h.valid_to, CAST('9999-12-31 00:00:00' AS TIMESTAMP)) > d.observed_at
 )
 SELECT
   d.account_key,

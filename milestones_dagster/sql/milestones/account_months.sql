@@ -4,6 +4,7 @@ about: >
   paying or had left. The row of a month is computed as of the month's end, or as of now in the running month.
 grain: one row per account and month
 key: [account_id, month]
+by: month
 columns:
   account_id: VARCHAR NOT NULL -- The account's own identifier.
   account_key: BIGINT NOT NULL -- 64-bit key of the account.
@@ -47,7 +48,7 @@ WITH basis AS (
     ON s.account_key = m.account_key
     AND s.started_at < m.close_at
     AND s.recorded_at < m.close_at
-    AND (s.superseded_at IS NULL OR s.superseded_at >= m.close_at)
+    AND COALESCE(s.superseded_at, CAST('9999-12-31 00:00:00' AS TIMESTAMP)) >= m.close_at
   WHERE s.is_paid
 ), slices AS (
   SELECT
@@ -127,7 +128,7 @@ WITH basis AS (
     ON h.account_key = m.account_key
     AND h.basis <> 'subscriptions'
     AND h.valid_from < m.close_at
-    AND (h.valid_to IS NULL OR h.valid_to >= m.close_at)
+    AND COALESCE(h.valid_to, CAST('9999-12-31 00:00:00' AS TIMESTAMP)) >= m.close_at
 ), weighted AS (
   SELECT
     m.*,

@@ -5,6 +5,7 @@ about: >
   day of theirs is restated.
 grain: one row per account and month
 key: [account_id, month]
+by: month
 columns:
   account_id: VARCHAR NOT NULL -- The account's own identifier.
   account_key: BIGINT NOT NULL -- 64-bit key of the account.

@@ -4,6 +4,7 @@ about: >
   counts where it was used on enough days of the window; a setting counts where it is on at the window's end.
 grain: one row per account, month and category
 key: [account_id, month, category]
+by: month
 columns:
   account_id: VARCHAR NOT NULL -- The account's own identifier.
   account_key: BIGINT NOT NULL -- 64-bit key of the account.

@@ -4,6 +4,7 @@ about: >
   account is as visible as a large one. `resolved` follows what is known now; `resolved_at_close` is as of the month's end and never changes.
 grain: one row per account and month
 key: [account_id, month]
+by: month
 columns:
   account_id: VARCHAR NOT NULL -- The account's own identifier.
   account_key: BIGINT NOT NULL -- 64-bit key of the account.

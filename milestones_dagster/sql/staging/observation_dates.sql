@@ -4,6 +4,8 @@ about: >
   activation, and a month on either side of it; with the end of the outcome's window after each. Behaviour is read before the date, the outcome after it.
 grain: one row per account, kind and date
 key: [account_key, kind, observed_at]
+by: month
+month_of: observed_at
 columns:
   account_key: BIGINT NOT NULL -- 64-bit key of the account.
   kind: VARCHAR NOT NULL -- `start` (tenure_start), `month` (first instant of a calendar month), `landmark` (end of the activation window), `earlier_landmark` or `later_landmark`.
@@ -110,7 +112,7 @@ WITH basis AS (
     AND s.term_months IS NOT NULL
     AND s.superseded_at IS NULL
     AND s.started_at <= l.observed_at
-    AND (s.ended_at IS NULL OR s.ended_at > l.observed_at)
+    AND COALESCE(s.ended_at, CAST('9999-12-31 00:00:00' AS TIMESTAMP)) > l.observed_at
 ), counted AS (
   -- terms that have begun anew by the month of D, at least one: the next renewal is the end of this term or of the one after it
   SELECT
@@ -157,6 +159,6 @@ FROM windows AS w
 LEFT JOIN paid_spells AS s
   ON s.account_key = w.account_key
   AND s.started_at <= w.observed_at
-  AND (s.ended_at IS NULL OR s.ended_at > w.observed_at)
+  AND COALESCE(s.ended_at, CAST('9999-12-31 00:00:00' AS TIMESTAMP)) > w.observed_at
 LEFT JOIN alive AS a ON a.account_key = w.account_key AND a.kind = w.kind AND a.observed_at = w.observed_at
 LEFT JOIN renewed AS r ON r.account_key = w.account_key AND r.kind = w.kind AND r.observed_at = w.observed_at

@@ -1,0 +1,81 @@
+"""The `operations` tables behind tables by month: states of tables, what changed between them, and which were read.
+
+Put here every read and write of `operations.versions`, `changes`, `made_from` and `increments`. Keep out what follows from them
+(`increments.py`).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlglot import exp
+
+from milestones_dagster.warehouse.duckdb import Warehouse
+
+_UNREAD_CHANGES = """FROM operations.changes AS c
+    JOIN operations.made_from AS m ON m.dependency = c.table_name AND c.version > m.version WHERE m.table_name = ?"""
+CHANGED_ACCOUNTS = f"SELECT DISTINCT c.account_key {_UNREAD_CHANGES} AND c.account_key IS NOT NULL"
+"""The accounts that changed in what a table (the parameter) reads, since it was made."""
+
+
+@dataclass(frozen=True)
+class Increment:
+    """What a table by month was last made from, besides other tables: `own` is a digest of its definition and config."""
+
+    own: str
+    as_of: datetime
+
+
+def versions(warehouse: Warehouse) -> dict[str, int]:
+    """Number of the state of every table whose changes are remembered: it grows whenever the rows differ."""
+    return dict(warehouse.rows("SELECT table_name, version FROM operations.versions"))
+
+
+def record_version(warehouse: Warehouse, table: str, changes: Iterable[tuple[int | None, datetime | None]]) -> None:
+    """Gives a table a new state: each change is an account, or the time from which on all accounts changed.
+
+    What every reader has read is forgotten.
+    """
+    version = versions(warehouse).get(table, 0) + 1
+    warehouse.execute("DELETE FROM operations.versions WHERE table_name = ?", [table])
+    warehouse.execute("INSERT INTO operations.versions VALUES (?, ?)", [table, version])
+    warehouse.execute(
+        """DELETE FROM operations.changes WHERE table_name = ?
+        AND version <= (SELECT min(version) FROM operations.made_from WHERE dependency = ?)""",
+        [table, table],
+    )
+    warehouse.insert(
+        exp.table_("changes", db="operations"),
+        {"table_name": "VARCHAR", "version": "BIGINT", "account_key": "BIGINT", "since": "TIMESTAMP"},
+        [(table, version, account, since) for account, since in changes],
+    )
+
+
+def changed_since(warehouse: Warehouse, table: str) -> list[datetime]:
+    """Times from which on all accounts changed in what `table` reads, since it was made."""
+    return [row[0] for row in warehouse.rows(f"SELECT c.since {_UNREAD_CHANGES} AND c.since IS NOT NULL", [table])]
+
+
+def made_from(warehouse: Warehouse, table: str) -> dict[str, int]:
+    """The state of each table that `table` was made from."""
+    return dict(warehouse.rows("SELECT dependency, version FROM operations.made_from WHERE table_name = ?", [table]))
+
+
+def increment(warehouse: Warehouse, table: str) -> Increment | None:
+    """What a table by month was last made from, None before the first time."""
+    found = warehouse.rows("SELECT own, as_of FROM operations.increments WHERE table_name = ?", [table])
+    return Increment(*found[0]) if found else None
+
+
+def record_increment(warehouse: Warehouse, table: str, made: Increment, read: Mapping[str, int]) -> None:
+    """Records what a table by month is made from (`read`: state by table), inside the transaction that publishes its rows."""
+    for name in ("increments", "made_from"):
+        warehouse.execute(
+            exp.delete(exp.table_(name, db="operations"), where=exp.column("table_name").eq(exp.Literal.string(table)))
+        )
+    warehouse.execute("INSERT INTO operations.increments VALUES (?, ?, ?)", [table, made.own, made.as_of])
+    warehouse.insert(
+        exp.table_("made_from", db="operations"),
+        {"table_name": "VARCHAR", "dependency": "VARCHAR", "version": "BIGINT"},
+        [(table, name, version) for name, version in sorted(read.items())],
+    )
