@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from scenario import World
+from sqlglot import exp
 
 from milestones_dagster.config.loader import load_config
 from milestones_dagster.config.relations import relations
@@ -381,3 +382,16 @@ def test_only_the_events_tables_read_events_and_only_identities_read_identifiers
     assert readers == {"account_event_daily", "event_identities", "event_name_daily", "rule_events"}
     assert {name for name, table in tables.items() if table.by == "day"} == readers | {"raw_events"}
     assert [name for name, table in tables.items() if "events" in table.sources] == ["raw_events"]
+
+
+def test_intervals_are_joined_by_comparisons_and_never_row_by_row():
+    # an `X IS NULL OR X > …` in the ON of an outer join is held against every row of the other side: the square of the accounts
+    slow = [
+        (table.name, join.args["on"].sql())
+        for table in load_tables(config_relations=None).values()
+        for join in table.select.find_all(exp.Join)
+        if join.side and isinstance(join.this, exp.Table) and join.this.db != "config" and join.args.get("on") is not None
+        for either in join.args["on"].find_all(exp.Or)
+        if isinstance(either.left, exp.Is) and either.left.this.table == join.this.alias
+    ]
+    assert slow == []

@@ -47,7 +47,7 @@ WITH followed AS (
     ON p.retention_basis = 'subscriptions'
     AND s.account_key = l.account_key
     AND s.started_at <= l.observed_at
-    AND (s.ended_at IS NULL OR s.ended_at > l.observed_at)
+    AND COALESCE(s.ended_at, CAST('9999-12-31 00:00:00' AS TIMESTAMP)) > l.observed_at
   WHERE l.standing = 'row'
 ), signs AS (
   -- what puts dormancy off: a core event, and the start of payment, since only who has paid for so long can be dormant

@@ -82,7 +82,7 @@ WITH landmark AS (
   LEFT JOIN known AS h
     ON h.account_key = l.account_key
     AND h.valid_from <= l.observed_at
-    AND (h.valid_to IS NULL OR h.valid_to > l.observed_at)
+    AND COALESCE(h.valid_to, CAST('9999-12-31 00:00:00' AS TIMESTAMP)) > l.observed_at
 )
 SELECT
   d.account_id,

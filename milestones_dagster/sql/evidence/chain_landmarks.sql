@@ -64,7 +64,7 @@ WITH in_force AS (
   LEFT JOIN paid_spells AS s
     ON s.account_key = l.account_key
     AND s.started_at <= l.observed_at
-    AND (s.ended_at IS NULL OR s.ended_at > l.observed_at)
+    AND COALESCE(s.ended_at, CAST('9999-12-31 00:00:00' AS TIMESTAMP)) > l.observed_at
   WHERE r.is_whole AND r.close_at + TO_SECONDS(g.seconds) + TO_MONTHS(g.months) <= o.as_of
 ), usage_after AS (
   SELECT

@@ -55,7 +55,7 @@ WITH span AS (
   LEFT JOIN account_history AS h
     ON h.account_key = p.account_key
     AND h.valid_from < s.as_of
-    AND (h.valid_to IS NULL OR h.valid_to >= s.as_of)
+    AND COALESCE(h.valid_to, CAST('9999-12-31 00:00:00' AS TIMESTAMP)) >= s.as_of
 ), used AS (
   SELECT DISTINCT d.account_key, e.feature
   FROM account_event_daily AS d

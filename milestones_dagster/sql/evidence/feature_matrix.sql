@@ -59,7 +59,7 @@ WITH kinds AS (
   LEFT JOIN account_history AS h
     ON h.account_key = k.account_key
     AND h.valid_from <= k.observed_at
-    AND (h.valid_to IS NULL OR h.valid_to > k.observed_at)
+    AND COALESCE(h.valid_to, CAST('9999-12-31 00:00:00' AS TIMESTAMP)) > k.observed_at
   WHERE k.repetition = 1
 ), windows AS (
   SELECT
@@ -148,7 +148,7 @@ WITH kinds AS (
   ) AS c
     ON c.account_key = o.account_key
     AND c.copied_at <= o.observed_at
-    AND (c.next_copied_at IS NULL OR c.next_copied_at > o.observed_at)
+    AND COALESCE(c.next_copied_at, CAST('9999-12-31 00:00:00' AS TIMESTAMP)) > o.observed_at
 ), attributes AS (
   SELECT
     d.account_key,

@@ -106,7 +106,7 @@ WITH dated AS (
   LEFT JOIN known AS h
     ON h.account_key = d.account_key
     AND h.valid_from <= d.observed_at
-    AND (h.valid_to IS NULL OR h.valid_to > d.observed_at)
+    AND COALESCE(h.valid_to, CAST('9999-12-31 00:00:00' AS TIMESTAMP)) > d.observed_at
 )
 SELECT
   d.account_key,

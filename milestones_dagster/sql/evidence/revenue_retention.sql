@@ -79,6 +79,6 @@ FROM retention_outcomes AS r
 JOIN run.months AS m ON m.starts_at = r.observed_at
 CROSS JOIN config.threshold_search AS s
 LEFT JOIN known AS k
-  ON k.account_key = r.account_key AND k.valid_from <= r.observed_at AND (k.valid_to IS NULL OR k.valid_to > r.observed_at)
+  ON k.account_key = r.account_key AND k.valid_from <= r.observed_at AND COALESCE(k.valid_to, CAST('9999-12-31 00:00:00' AS TIMESTAMP)) > r.observed_at
 LEFT JOIN config.size_stratum AS z ON k.seats >= z.seats_from AND (z.seats_to IS NULL OR k.seats < z.seats_to)
 WHERE r.kind IN ('month', 'start')

@@ -67,11 +67,11 @@ CROSS JOIN (SELECT COUNT(*) AS sources FROM config.declared_source AS d WHERE d.
 LEFT JOIN paid_spells AS l
   ON l.account_key = e.account_key
   AND l.started_at <= e.landmark_at
-  AND (l.ended_at IS NULL OR l.ended_at > e.landmark_at)
+  AND COALESCE(l.ended_at, CAST('9999-12-31 00:00:00' AS TIMESTAMP)) > e.landmark_at
 LEFT JOIN account_history AS h
   ON h.account_key = e.account_key
   AND h.valid_from <= e.landmark_at
-  AND (h.valid_to IS NULL OR h.valid_to > e.landmark_at)
+  AND COALESCE(h.valid_to, CAST('9999-12-31 00:00:00' AS TIMESTAMP)) > e.landmark_at
 LEFT JOIN active AS u ON u.account_key = e.account_key AND u.landmark_days = e.landmark_days
 LEFT JOIN config.size_stratum AS z
   ON CASE WHEN b.sources > 0 THEN h.seats ELSE COALESCE(h.seats, u.users) END >= z.seats_from

@@ -136,9 +136,9 @@ WITH variants AS (
     AND s.gap_months = e.gap_months
     AND s.gap_seconds = e.gap_seconds
     AND s.started_at <= e.observed_at
-    AND (s.ended_at IS NULL OR s.ended_at > e.observed_at OR (e.milestone = 'usage' AND s.ended_at = e.observed_at))
+    AND COALESCE(s.ended_at, CAST('9999-12-31 00:00:00' AS TIMESTAMP)) >= e.observed_at
   WHERE e.retention_basis = 'activity'
-    OR (s.account_key IS NOT NULL AND (e.is_locked_included OR e.renewal_at IS NULL OR e.renewal_at <= e.outcome_to))
+    OR (s.account_key IS NOT NULL AND (e.milestone = 'usage' OR s.ended_at IS NULL OR s.ended_at > e.observed_at) AND (e.is_locked_included OR e.renewal_at IS NULL OR e.renewal_at <= e.outcome_to))
 ), counted AS (
   SELECT c.variant, c.account_key, COUNT(*) AS events
   FROM compared AS c
@@ -184,7 +184,7 @@ WITH variants AS (
     AND h.gap_months = c.gap_months
     AND h.gap_seconds = c.gap_seconds
     AND h.valid_from <= c.observed_at
-    AND (h.valid_to IS NULL OR h.valid_to > c.observed_at)
+    AND COALESCE(h.valid_to, CAST('9999-12-31 00:00:00' AS TIMESTAMP)) > c.observed_at
   WHERE c.milestone = 'activation'
 )
 SELECT

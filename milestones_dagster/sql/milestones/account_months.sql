@@ -47,7 +47,7 @@ WITH basis AS (
     ON s.account_key = m.account_key
     AND s.started_at < m.close_at
     AND s.recorded_at < m.close_at
-    AND (s.superseded_at IS NULL OR s.superseded_at >= m.close_at)
+    AND COALESCE(s.superseded_at, CAST('9999-12-31 00:00:00' AS TIMESTAMP)) >= m.close_at
   WHERE s.is_paid
 ), slices AS (
   SELECT
@@ -127,7 +127,7 @@ WITH basis AS (
     ON h.account_key = m.account_key
     AND h.basis <> 'subscriptions'
     AND h.valid_from < m.close_at
-    AND (h.valid_to IS NULL OR h.valid_to >= m.close_at)
+    AND COALESCE(h.valid_to, CAST('9999-12-31 00:00:00' AS TIMESTAMP)) >= m.close_at
 ), weighted AS (
   SELECT
     m.*,

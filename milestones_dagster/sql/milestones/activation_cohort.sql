@@ -46,7 +46,7 @@ WITH counted AS (
   JOIN account_history AS h
     ON h.account_key = t.account_key
     AND h.valid_from <= t.tenure_start
-    AND (h.valid_to IS NULL OR h.valid_to > t.tenure_start)
+    AND COALESCE(h.valid_to, CAST('9999-12-31 00:00:00' AS TIMESTAMP)) > t.tenure_start
 )
 SELECT
   t.account_id,

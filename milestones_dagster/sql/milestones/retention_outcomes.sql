@@ -46,7 +46,7 @@ WITH observed AS (
   LEFT JOIN paid_spells AS s
     ON s.account_key = b.account_key
     AND s.started_at <= b.observed_at
-    AND (s.ended_at IS NULL OR s.ended_at > b.observed_at)
+    AND COALESCE(s.ended_at, CAST('9999-12-31 00:00:00' AS TIMESTAMP)) > b.observed_at
   LEFT JOIN paid_spells AS n ON n.account_key = b.account_key AND n.spell = s.spell + 1
 ), active AS (
   SELECT DISTINCT b.account_key, b.kind, b.observed_at
@@ -112,11 +112,11 @@ WITH observed AS (
   LEFT JOIN paid AS h
     ON h.account_key = s.account_key
     AND h.valid_from <= s.observed_at
-    AND (h.next_from IS NULL OR h.next_from > s.observed_at)
+    AND COALESCE(h.next_from, CAST('9999-12-31 00:00:00' AS TIMESTAMP)) > s.observed_at
   LEFT JOIN paid AS e
     ON e.account_key = s.account_key
     AND e.valid_from <= s.outcome_to
-    AND (e.next_from IS NULL OR e.next_from > s.outcome_to)
+    AND COALESCE(e.next_from, CAST('9999-12-31 00:00:00' AS TIMESTAMP)) > s.outcome_to
 )
 -- growth is compared as a quotient, since 1.1 * 100 is a little more than 110 in binary numbers
 SELECT

@@ -45,7 +45,7 @@ WITH standing AS (
   JOIN standing AS s
     ON s.account_key = p.account_key
     AND s.started_at <= p.valid_from
-    AND (s.ended_at IS NULL OR s.ended_at > p.valid_from)
+    AND COALESCE(s.ended_at, CAST('9999-12-31 00:00:00' AS TIMESTAMP)) > p.valid_from
 ), billed AS (
   SELECT
     c.account_key,

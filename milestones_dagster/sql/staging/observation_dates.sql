@@ -110,7 +110,7 @@ WITH basis AS (
     AND s.term_months IS NOT NULL
     AND s.superseded_at IS NULL
     AND s.started_at <= l.observed_at
-    AND (s.ended_at IS NULL OR s.ended_at > l.observed_at)
+    AND COALESCE(s.ended_at, CAST('9999-12-31 00:00:00' AS TIMESTAMP)) > l.observed_at
 ), counted AS (
   -- terms that have begun anew by the month of D, at least one: the next renewal is the end of this term or of the one after it
   SELECT
@@ -157,6 +157,6 @@ FROM windows AS w
 LEFT JOIN paid_spells AS s
   ON s.account_key = w.account_key
   AND s.started_at <= w.observed_at
-  AND (s.ended_at IS NULL OR s.ended_at > w.observed_at)
+  AND COALESCE(s.ended_at, CAST('9999-12-31 00:00:00' AS TIMESTAMP)) > w.observed_at
 LEFT JOIN alive AS a ON a.account_key = w.account_key AND a.kind = w.kind AND a.observed_at = w.observed_at
 LEFT JOIN renewed AS r ON r.account_key = w.account_key AND r.kind = w.kind AND r.observed_at = w.observed_at
