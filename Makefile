@@ -10,7 +10,7 @@ DEMO := data/demo
 export DAGSTER_DISABLE_TELEMETRY = yes
 export GX_ANALYTICS_ENABLED = false
 
-.PHONY: help run test prove prove-quick ui check format lock demo docs clean
+.PHONY: help run test prove prove-quick bench ui check format lock demo docs clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -42,6 +42,10 @@ prove: $(READY) ## Prove the evidence on planted truth, write the table into doc
 
 prove-quick: $(READY) ## The same with few runs (≤ 5 minutes), which a broken method fails.
 	$(BIN)/python -m tests.proving --quick
+
+SIZES ?= 1 10
+bench: $(READY) ## Measure speed and size as ratios, write benchmarks/README.md (SIZES="1 10 100": millions of events).
+	$(BIN)/python -m benchmarks $(SIZES)
 
 check: $(READY) ## Lint, formatting, types, import contracts, definitions, config.
 	$(BIN)/ruff check .
