@@ -12,12 +12,21 @@ _FOLDER = Path(__file__).parent
 
 def main() -> None:
     """Measure and report."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure the product against a plain script, the floor and pandas.")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Measure the product against a plain script, the floor and pandas."
+    )
     parser.add_argument("sizes", nargs="*", type=float, default=[1, 10], help="millions of events (1 10)")
     parser.add_argument("--repeats", type=int, default=3, help="of every part (3)")
     parser.add_argument("--only", nargs="+", choices=ALL_PARTS, default=[], help="measure these parts alone")
-    parser.add_argument("--root", type=Path, default=ROOT / "data" / "benchmarks", help="folder of the generated companies and warehouses")
-    parser.add_argument("--results", type=Path, default=_FOLDER / "results" / "measured.jsonl", help="a line per measured part; remove it to measure anew")
+    parser.add_argument(
+        "--root", type=Path, default=ROOT / "data" / "benchmarks", help="folder of the generated companies and warehouses"
+    )
+    parser.add_argument(
+        "--results",
+        type=Path,
+        default=_FOLDER / "results" / "measured.jsonl",
+        help="a line per measured part; remove it to measure anew",
+    )
     parser.add_argument("--report-only", action="store_true", help="measure nothing")
     given = parser.parse_args()
     # before anything is measured: a benchmark loads the machine itself

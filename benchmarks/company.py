@@ -8,6 +8,8 @@ Rows depend on the parameters and the version of DuckDB (whose `hash` is the sou
 `python -m benchmarks.company FOLDER --events 1e7`
 """
 
+# ruff: noqa: E501  (expressions of SQL)
+
 import argparse
 import json
 import shutil
@@ -86,12 +88,12 @@ CREATE OR REPLACE MACRO intensity(weight, day, day_to, leaves, is_trial) AS
   * CASE WHEN leaves AND day >= day_to - 35 THEN 0.3 ELSE 1.0 END;
 """
 
-# `quality` is the one thing behind behaviour and staying; spells are half-open days since the beginning
+# `quality` is the one thing behind behaviour and staying; a tenth of the accounts are there on the first day, so that no day is empty; spells are half-open days since the beginning
 _WORLD = """
 CREATE OR REPLACE TEMP TABLE account AS
 WITH drawn AS (
   SELECT
-    n, u(n, 0, 'quality') AS quality, floor(u(n, 0, 'created') * (getvariable('days') - 2))::INTEGER AS created_day,
+    n, u(n, 0, 'quality') AS quality, floor(greatest(0, 1.1 * u(n, 0, 'created') - 0.1) * (getvariable('days') - 2))::INTEGER AS created_day,
     u(n, 0, 'second') * 80000 AS created_second, u(n, 0, 'plan') AS p, u(n, 0, 'seats') AS s,
     sqrt(-2 * ln(1 - u(n, 0, 'weight'))) * cos(6.283185307 * u(n, 1, 'weight')) AS normal,
     u(n, 0, 'trial') < 0.8 AS has_trial, u(n, 0, 'term') < 0.2 AS is_annual
@@ -358,7 +360,9 @@ def write_company(folder: Path, company: Company, memory: str = "3GB") -> int:
         rows = write_days(connection, folder / "events", 0, company.days)
         write_snapshots(connection, folder, company.days)
     write_config(folder)
-    (folder / "company.json").write_text(json.dumps({**asdict(company), "rows": rows, "duckdb": duckdb.__version__}), encoding="utf-8")
+    (folder / "company.json").write_text(
+        json.dumps({**asdict(company), "rows": rows, "duckdb": duckdb.__version__}), encoding="utf-8"
+    )
     return rows
 
 
@@ -421,7 +425,9 @@ def write_snapshots(connection: duckdb.DuckDBPyConnection, folder: Path, until: 
 def write_config(folder: Path) -> None:
     """Copy the product's config folder to `folder`/config, reading this company, with its warehouse in `folder`/warehouse."""
     config = folder / "config"
-    shutil.copytree(Path(__file__).parents[1] / "assets_config", config, dirs_exist_ok=True, ignore=shutil.ignore_patterns("schemas"))
+    shutil.copytree(
+        Path(__file__).parents[1] / "assets_config", config, dirs_exist_ok=True, ignore=shutil.ignore_patterns("schemas")
+    )
     sources = config / "sources.yaml"
     text = sources.read_text(encoding="utf-8")
     if "${HELPDESK_DATA:-../data/demo}" not in text:
@@ -430,13 +436,17 @@ def write_config(folder: Path) -> None:
 
 
 def _tables(connection: duckdb.DuckDBPyConnection) -> None:
-    connection.execute("CREATE TEMP TABLE slot (slot INTEGER, number INTEGER, name VARCHAR, share DOUBLE, plan INTEGER, actor VARCHAR)")
+    connection.execute(
+        "CREATE TEMP TABLE slot (slot INTEGER, number INTEGER, name VARCHAR, share DOUBLE, plan INTEGER, actor VARCHAR)"
+    )
     rows = [(number, *name) for number, name in enumerate(NAMES) for _ in range(name[1])]
     connection.executemany(
         "INSERT INTO slot VALUES (?, ?, ?, ?, ?, ?)",
         [(place, number, name, share, plan, actor) for place, (number, name, _, share, plan, actor) in enumerate(rows)],
     )
-    connection.execute("CREATE TEMP TABLE setup_step (name VARCHAR, repetitions INTEGER, base DOUBLE, gain DOUBLE, delay_days DOUBLE)")
+    connection.execute(
+        "CREATE TEMP TABLE setup_step (name VARCHAR, repetitions INTEGER, base DOUBLE, gain DOUBLE, delay_days DOUBLE)"
+    )
     connection.executemany("INSERT INTO setup_step VALUES (?, ?, ?, ?, ?)", SETUP)
 
 

@@ -32,7 +32,9 @@ def _fingerprint(connection: duckdb.DuckDBPyConnection, warehouse: Path, table: 
     if table.name == "raw_events":
         # a limit writes more than one file of a day, in folders; an empty file may hold the columns of no day
         files = exp.Literal.string(f"{warehouse.with_suffix('')}/raw_events/**/*.parquet")
-        relation = exp.Table(this=exp.func("read_parquet", files, exp.EQ(this=exp.to_identifier("hive_partitioning"), expression=exp.false())))
+        relation = exp.Table(
+            this=exp.func("read_parquet", files, exp.EQ(this=exp.to_identifier("hive_partitioning"), expression=exp.false()))
+        )
     query = exp.select(exp.Count(this=exp.Star()), exp.Sum(this=exp.cast(hashed, "HUGEINT"))).from_(relation)
     row = connection.execute(query.sql(dialect="duckdb")).fetchone()
     return (int(row[0]), int(row[1] or 0)) if row else (0, 0)

@@ -1,7 +1,7 @@
-"""The limit that the product is measured against: one plain script of SQL for the same tables (`limit.sql`), run from top to bottom.
+"""The limit that the product is measured against: one plain script of SQL for the same tables (`limit.sql`), run as it stands.
 
-Put here how the script is run. Keep out what it says. Tables with statistics (`then:`) and the two that read them are left out, here and
-where the product is compared.
+Put here how the script is run. Keep out what it says. Tables with statistics (`then:`) and the two that read them are left out,
+here and where the product is compared.
 """
 
 import re
@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
-from benchmarks.measuring import spending
 from sqlglot import exp
 
+from benchmarks.measuring import spending
 from milestones_dagster.config.loader import load_config
 from milestones_dagster.orchestration.session import Declared
 from milestones_dagster.warehouse import operations
@@ -48,8 +48,8 @@ def run_limit(config_dir: Path, warehouse: Path) -> dict[str, Any]:
     """Make all plain tables of a landed company into a new warehouse, and return what it took, whole and by part.
 
     Returns:
-        `run` (wall_s, cpu_s, peak_mb) and `tables`: table, wall_s, cpu_s, peak_mb. The five tables by day, which are made in one pass, are
-        the one line `events`.
+        `run` (wall_s, cpu_s, peak_mb) and `tables`: table, wall_s, cpu_s, peak_mb. The five tables by day, which are made in one
+        pass, are the one line `events`.
     """
     declared = Declared.of(load_config(config_dir))
     shutil.rmtree(warehouse.with_suffix(""), ignore_errors=True)

@@ -1,6 +1,7 @@
 """Running one measured part in a fresh process, and keeping what it cost.
 
-Put here clocks, memory, disk and the file of results. Keep out what a part does (`parts.py`) and what the numbers mean (`report.py`).
+Put here clocks, memory, disk and the file of results. Keep out what a part does (`parts.py`) and what the numbers mean
+(`report.py`).
 """
 
 import json
@@ -32,8 +33,8 @@ class PartFailedError(Exception):
 class Measured:
     """One run of one part.
 
-    `wall_s`, `cpu_s` (user and system) and `peak_mb` are those of the whole process, imports included; what a part timed inside itself
-    stands in `details`. `disk_bytes` is what it left on disk.
+    `wall_s`, `cpu_s` (user and system) and `peak_mb` are those of the whole process, imports included; what a part timed inside
+    itself stands in `details`. `disk_bytes` is what it left on disk.
     """
 
     part: str
@@ -67,7 +68,9 @@ def measure(part: str, size: str, repeat: int, command: Sequence[str], leaves: P
         result, errors = Path(aside) / "details.json", Path(aside) / "errors"
         began = time.perf_counter()
         with errors.open("w", encoding="utf-8") as told:
-            process = subprocess.Popen([*command, str(result)], stdout=subprocess.DEVNULL, stderr=told, cwd=ROOT, env=_environment())
+            process = subprocess.Popen(  # noqa: S603  # our own commands
+                [*command, str(result)], stdout=subprocess.DEVNULL, stderr=told, cwd=ROOT, env=_environment()
+            )
             _, status, used = os.wait4(process.pid, 0)
         wall = time.perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -117,7 +120,7 @@ def machine() -> dict[str, str]:
 def commit() -> str:
     """The commit that is measured, with `+` where files differ from it; `unknown` outside a repository."""
     try:
-        found = subprocess.run(["git", "describe", "--always", "--dirty=+"], cwd=ROOT, capture_output=True, text=True, check=True)
+        found = subprocess.run(["git", "describe", "--always", "--dirty=+"], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S607
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return found.stdout.strip()

@@ -1,11 +1,12 @@
 """What a careful analyst would write with pandas for the same milestones, from the same landed Parquet.
 
-It reads all events into one frame, drops repeated deliveries, and computes: events by account, user, event and day; the setup steps with
-the time of their completion; the count of activation events in the window after the first paid day; conversations resolved per seat
-and month (last resolution, not open again, seats weighted by paid time); maturity by category at the end of every month; whether each
-account that paid at the start of a month was retained three months later (gaps of up to seven days bridged). That is the heart of the
-milestones and less than the product makes: no gate, no evidence, no dated history, no landmarks, no features. It is written for UTC, for
-one event source and for the forms that the default framework uses. The last whole month's numbers are returned for comparison.
+It reads all events into one frame, drops repeated deliveries, and computes: events by account, user, event and day; the setup
+steps with the time of their completion; the count of activation events in the window after the first paid day; conversations
+resolved per seat and month (last resolution, not open again, seats weighted by paid time); maturity by category at the end of
+every month; whether each account that paid at the start of a month was retained three months later (gaps of up to seven days
+bridged). That is the heart of the milestones and less than the product makes: no gate, no evidence, no dated history, no
+landmarks, no features. It is written for UTC, for one event source and for the forms that the default framework uses. The last
+whole month's numbers are returned for comparison.
 """
 
 import json
@@ -23,7 +24,7 @@ _GAP, _HORIZON_MONTHS = pd.Timedelta(days=7), 3
 
 
 def milestones(folder: Path) -> dict[str, tuple[int, int]]:
-    """Compute all of it for the company in `folder`; return (reached, of) in the last whole month by milestone, and of retention."""
+    """Compute all of it for a company; return (reached, of) in the last whole month by milestone, and of retention."""
     rules = yaml.safe_load((folder / "config" / "framework.yaml").read_text(encoding="utf-8"))
     events = pd.read_parquet(folder / "events", columns=_COLUMNS).drop_duplicates("event_id")
     subscriptions = pd.read_parquet(folder / "subscriptions.parquet")
@@ -32,7 +33,9 @@ def milestones(folder: Path) -> dict[str, tuple[int, int]]:
     close = (month + 1).to_timestamp()
 
     events["day"] = events["occurred_at"].dt.normalize()
-    daily = events.groupby(["account_id", "user_id", "event", "day"], dropna=False, observed=True).size().rename("events").reset_index()
+    daily = (
+        events.groupby(["account_id", "user_id", "event", "day"], dropna=False, observed=True).size().rename("events").reset_index()
+    )
     daily = daily[daily["account_id"].notna()]
 
     paid = subscriptions[~subscriptions["is_trial"] & (subscriptions["mrr"] > 0)].sort_values(["account_id", "started_at"])
@@ -116,7 +119,9 @@ def maturity_levels(daily: Frame, rules: dict[str, Any], as_of: pd.Timestamp) ->
     found = []
     for month, _, end in _months(daily["day"].min(), as_of):
         close = min(end, as_of)
-        days = used[(used["day"] < close) & (used["day"] >= close - window)].groupby(["account_id", "feature"]).size().unstack(fill_value=0)
+        days = used[(used["day"] < close) & (used["day"] >= close - window)].pivot_table(
+            index="account_id", columns="feature", aggfunc="size", fill_value=0
+        )
         categories = sum(
             (days.reindex(columns=rule["mature"]["of"], fill_value=0) >= rule["mature"]["minimum_days"]).sum(axis=1)
             >= rule["mature"]["at_least"]
@@ -156,10 +161,7 @@ def _renewing(paid: Frame, begin: pd.Timestamp, horizon: pd.Timestamp) -> "pd.Se
     months = (begin.year - anchor.dt.year) * 12 + begin.month - anchor.dt.month
     terms = np.maximum(1, months // running["term_months"])
     due = pd.Series(
-        [
-            _renewal(at, term, int(number), begin)
-            for at, term, number in zip(anchor, running["term_months"], terms, strict=True)
-        ],
+        [_renewal(at, term, int(number), begin) for at, term, number in zip(anchor, running["term_months"], terms, strict=True)],
         index=running.index,
         dtype="datetime64[us]",
     )

@@ -1,6 +1,7 @@
 """The measured parts, each run by `python -m benchmarks.parts NAME ARGUMENT… DETAILS` in a process of its own.
 
-Put here what a part does. Keep out how it is measured from outside (`measuring.py`) and how the parts follow each other (`plan.py`).
+Put here what a part does. Keep out how it is measured from outside (`measuring.py`) and how the parts follow each other
+(`plan.py`).
 """
 
 import json

@@ -17,10 +17,26 @@ from benchmarks.measuring import Measured, keep, kept, measure
 PANDAS_MILLIONS = 10
 """Larger companies do not fit into pandas on the machines that this is meant for."""
 SHORT_DAYS = 92
-ALL_PARTS = ("floor", "limit", "gated", "ungated", "serving", "pandas", "forest", "day", "day of a short history", "imports", "help")
+ALL_PARTS = (
+    "floor",
+    "limit",
+    "gated",
+    "ungated",
+    "serving",
+    "pandas",
+    "forest",
+    "day",
+    "day of a short history",
+    "imports",
+    "help",
+)
 _START_UP = {
     "imports": [sys.executable, "-c", "import sys; sys.argv.pop(); import milestones_dagster.definitions"],
-    "help": [sys.executable, "-c", "import sys; sys.argv[:] = ['milestones', '--help']; from milestones_dagster.cli import main; main()"],
+    "help": [
+        sys.executable,
+        "-c",
+        "import sys; sys.argv[:] = ['milestones', '--help']; from milestones_dagster.cli import main; main()",
+    ],
 }
 
 
@@ -53,7 +69,7 @@ class Plan:
         return folder
 
     def carry_out(self) -> None:
-        """Measure what is wanted and not measured yet; parts alternate, so that what changes on the machine falls on all of them."""
+        """Measure what is wanted and not measured yet; parts alternate, so that a change of the machine falls on all of them."""
         for millions in self.millions:
             land = self.land(millions)
             for repeat in range(1, self.repeats + 1):
@@ -86,18 +102,23 @@ class Plan:
             case "imports" | "help" if millions == self.millions[0]:
                 self.tell(f"{size} M: {part}, {repeat} of {self.repeats}")
                 environment = {"MILESTONES_CONFIG": str(land / "config")}
-                keep(self.results, measure(part, size, repeat, ["env", *(f"{k}={v}" for k, v in environment.items()), *_START_UP[part]]))
+                keep(
+                    self.results,
+                    measure(part, size, repeat, ["env", *(f"{k}={v}" for k, v in environment.items()), *_START_UP[part]]),
+                )
             case _:
                 pass
 
-    def _keep(self, part: str, size: str, repeat: int, arguments: list[str], leaves: Path | None, command: str | None = None) -> Measured:
+    def _keep(
+        self, part: str, size: str, repeat: int, arguments: list[str], leaves: Path | None, command: str | None = None
+    ) -> Measured:
         self.tell(f"{size} M: {part}, {repeat} of {self.repeats}")
         done = measure(part, size, repeat, [sys.executable, "-m", "benchmarks.parts", command or part, *arguments], leaves)
         keep(self.results, done)
         return done
 
     def _day(self, part: str, millions: float, repeat: int, land: Path) -> None:
-        """A history is loaded once, unmeasured; then each repetition lands one more day and is measured on a copy of that warehouse."""
+        """A history is loaded once, unmeasured; one more day lands; each repetition runs on a copy of that warehouse."""
         size, is_short = f"{millions:g}", part != "day"
         base = self.root / f"work{size}" / part.replace(" ", "_")
         history = base / "land"
@@ -106,7 +127,12 @@ class Plan:
             shutil.rmtree(base, ignore_errors=True)
             _history(history, land, SHORT_DAYS if is_short else DAYS)
             self.tell(f"{size} M: loading the history for: {part}")
-            measure(f"{part}: history", size, 0, [sys.executable, "-m", "benchmarks.parts", "gated", str(history), str(working / "warehouse.duckdb")])
+            measure(
+                f"{part}: history",
+                size,
+                0,
+                [sys.executable, "-m", "benchmarks.parts", "gated", str(history), str(working / "warehouse.duckdb")],
+            )
             working.rename(before)
             self._land_day(history, millions)
             (base / "ready").touch()

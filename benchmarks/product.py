@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from benchmarks.measuring import Spent, spending
 from pydantic import Field
 from sqlglot import exp
 
+from benchmarks.measuring import Spent, spending
 from milestones_dagster.config.loader import load_config
 from milestones_dagster.orchestration.assets import SERVING, build_assets
 from milestones_dagster.orchestration.jobs import build_job
@@ -27,11 +27,19 @@ from milestones_dagster.quality.results import RuleResult
 from milestones_dagster.warehouse.publish import Publishing
 from milestones_dagster.warehouse.table import Table
 
-LIBRARIES = ("great_expectations", "duckdb_sqlalchemy", "scipy.stats", "sklearn.ensemble", "statsmodels.api", "lifelines", "matplotlib.pyplot")
+LIBRARIES = (
+    "great_expectations",
+    "duckdb_sqlalchemy",
+    "scipy.stats",
+    "sklearn.ensemble",
+    "statsmodels.api",
+    "lifelines",
+    "matplotlib.pyplot",
+)
 
 
 class TimedSession(Session):
-    """A session that writes what every table took, its gate apart, into a file of lines; without gates every rule passes unasked."""
+    """A session that writes what every table took, its gate apart, as a line of a file; without gates every rule passes unasked."""
 
     timings: Path
     is_gated: bool = True
@@ -46,7 +54,9 @@ class TimedSession(Session):
         self._gate = Spent()
         with spending() as spent:
             made = super().load_events(only, progress)
-        self._note("raw_events", spent, sum(rows for rows, _ in made.outcome.made.values()), "refused" if made.is_refused else "made")
+        self._note(
+            "raw_events", spent, sum(rows for rows, _ in made.outcome.made.values()), "refused" if made.is_refused else "made"
+        )
         return made
 
     def make(self, name: str) -> Publishing[RuleResult]:
@@ -69,7 +79,14 @@ class TimedSession(Session):
         return results
 
     def _note(self, name: str, spent: Spent, rows: int, state: str) -> None:
-        line = {"table": name, **asdict(spent), "gate_wall_s": self._gate.wall_s, "gate_cpu_s": self._gate.cpu_s, "rows": rows, "state": state}
+        line = {
+            "table": name,
+            **asdict(spent),
+            "gate_wall_s": self._gate.wall_s,
+            "gate_cpu_s": self._gate.cpu_s,
+            "rows": rows,
+            "state": state,
+        }
         with self.timings.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
@@ -106,8 +123,8 @@ def run_product(config_dir: Path, warehouse: Path, *, is_gated: bool = True) -> 
     """Run the whole job on a warehouse, new or not, and return what it took: whole, by table, the serving copy and the rest.
 
     Returns:
-        `run` and `imports` (wall_s, cpu_s, peak_mb), `tables` (a list of the lines of `TimedSession`), `serving_s`, `rest_s` (the run's
-        wall seconds that are neither a table's nor the serving copy's: Dagster, metadata, plots), `refused` (tables).
+        `run` and `imports` (wall_s, cpu_s, peak_mb), `tables` (the lines of `TimedSession`), `serving_s`, `rest_s` (the run's wall
+        seconds that are neither a table's nor the serving copy's: Dagster, metadata, plots), `refused` (tables).
 
     Raises:
         RuntimeError: a step failed otherwise than by a refused table.

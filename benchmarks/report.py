@@ -3,6 +3,8 @@
 Put here arithmetic and words. Keep out measuring (`plan.py`). A number whose parts were not run says `not run`.
 """
 
+# ruff: noqa: E501  (a goal is one line of a table)
+
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,7 +141,7 @@ def markdown(results: Results, plain: Sequence[str], machine: Mapping[str, str])
     loads = Spread.of(found.load_before for found in results.measured)
     lines = [
         f"Machine: {state}.",
-        f"Commit: {commits}. Measured: {min(dates, default=NOT_RUN)} to {max(dates, default=NOT_RUN)}. "
+        f"Commit: {commits}. Measured: {min(dates, default=NOT_RUN)} to {max(dates, default=NOT_RUN)}.",
         f"Load average before the parts: {shown(loads, '')}.",
         "",
         "| measure | must | aim | measured | smallest to largest | repetitions |",
@@ -156,7 +158,9 @@ def markdown(results: Results, plain: Sequence[str], machine: Mapping[str, str])
             inner = results.wall(part, size) if part not in {"imports", "help"} else results.process(part, size, "wall_s")
             cpu, peak = (shown(results.process(part, size, name), "") for name in ("cpu_s", "peak_mb"))
             disk = results.each(part, size, lambda found: found.disk_bytes / 1e6)
-            lines.append(f"| {size} M | {part} | {shown(inner, '')} | {cpu} | {peak} | {shown(disk, '') if disk and disk.high else ''} |")
+            lines.append(
+                f"| {size} M | {part} | {shown(inner, '')} | {cpu} | {peak} | {shown(disk, '') if disk and disk.high else ''} |"
+            )
     for size in results.sizes:
         lines += _assets(results, size)
     return "\n".join(lines)
@@ -222,7 +226,9 @@ def _assets(results: Results, size: str) -> list[str]:
     for name in sorted(middle, key=lambda name: -middle[name])[:_SHOWN_ASSETS]:
         gate, cpu = of(runs, name, "gate_wall_s"), of(runs, name, "cpu_s")
         same = of(limits, name, "wall_s")
-        lines.append(f"| {name} | {_short(middle[name])} | {shown(gate, '')} | {shown(cpu, '')} | {shown(same, '') if same else ''} |")
+        lines.append(
+            f"| {name} | {_short(middle[name])} | {shown(gate, '')} | {shown(cpu, '')} | {shown(same, '') if same else ''} |"
+        )
     serving = results.each("gated", size, lambda found: float(found.details["serving_s"]))
     rest = results.each("gated", size, lambda found: float(found.details["rest_s"]))
     lines.append(f"| serving copy | {shown(serving, '')} | | | |")
