@@ -12,7 +12,7 @@ export GX_ANALYTICS_ENABLED = false
 # an environment that forbids it makes every start compile every module again: twice the time
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test prove prove-quick ui check format lock demo docs clean
+.PHONY: help run test prove prove-quick bench ui check format lock demo docs clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -45,6 +45,10 @@ prove: $(READY) ## Prove the evidence on planted truth, write the table into doc
 
 prove-quick: $(READY) ## The same with few runs (≤ 5 minutes), which a broken method fails.
 	$(BIN)/python -m tests.proving --quick
+
+SIZES ?= 1 10
+bench: $(READY) ## Measure speed and size as ratios, write benchmarks/README.md (SIZES="1 10 100": millions of events).
+	$(BIN)/python -m benchmarks $(SIZES)
 
 check: $(READY) ## Lint, formatting, types, import contracts, definitions, config.
 	$(BIN)/ruff check .
