@@ -141,7 +141,7 @@ def run_product(config_dir: Path, warehouse: Path, *, is_gated: bool = True) -> 
         assets=assets, jobs=[build_job(assets)], resources={"milestones_warehouse": resource}, executor=dg.in_process_executor
     )
     with spending() as spent:
-        done = run_graph(definitions, dagster_home(warehouse), lambda step: steps.update({step.table: step}), lambda _: None)
+        done = run_graph(definitions, dagster_home(warehouse), lambda step: steps.update({step.table: step}), lambda _: None, lambda _: None)
     tables = [json.loads(line) for line in timings.read_text(encoding="utf-8").splitlines()]
     refused = [line["table"] for line in tables if line["state"] == "refused"]
     failed = [f"{step.table}: {step.error}" for step in done.steps if not step.is_success and step.table not in refused]
