@@ -12,13 +12,13 @@ whole month's numbers are returned for comparison.
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 import yaml
 
-Frame = pd.DataFrame
+Frame: TypeAlias = pd.DataFrame
 _COLUMNS = ["event_id", "account_id", "user_id", "event", "occurred_at", "properties"]
 _GAP, _HORIZON_MONTHS = pd.Timedelta(days=7), 3
 

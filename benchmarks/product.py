@@ -140,8 +140,9 @@ def run_product(config_dir: Path, warehouse: Path, *, is_gated: bool = True) -> 
     definitions = dg.Definitions(
         assets=assets, jobs=[build_job(assets)], resources={"milestones_warehouse": resource}, executor=dg.in_process_executor
     )
+    home = dagster_home(warehouse)
     with spending() as spent:
-        done = run_graph(definitions, dagster_home(warehouse), lambda step: steps.update({step.table: step}), lambda _: None, lambda _: None)
+        done = run_graph(definitions, home, lambda step: steps.update({step.table: step}), lambda _: None, lambda _: None)
     tables = [json.loads(line) for line in timings.read_text(encoding="utf-8").splitlines()]
     refused = [line["table"] for line in tables if line["state"] == "refused"]
     failed = [f"{step.table}: {step.error}" for step in done.steps if not step.is_success and step.table not in refused]
