@@ -114,8 +114,9 @@ class DayRows:
         if keep_repeated:
             # the engine numbers the deliveries, and sorts all columns for it, also where nothing reads the number
             select.set("where", None)
-            for window in list(select.find_all(exp.Window)):
-                (window.find_ancestor(exp.Alias) or window).pop()
+            for column in list(select.find_all(exp.Alias)):
+                if isinstance(column.this, exp.Window):
+                    column.pop()
         for table in list(select.find_all(exp.Table)):
             if table == _MAPPED:
                 table.replace(mapped.subquery("mapped"))
