@@ -100,7 +100,7 @@ def _events(made: Warehouse, sections: "Mapping[str, Sequence[str]]", declared: 
     for statement in sections[_START]:
         made.execute(statement)
     for batch in _batches(landed(declared)):
-        made.execute("SET VARIABLE files = $value", {"value": [str(path) for path in batch]})
+        made.connection.execute("SET VARIABLE files = $value", {"value": [str(path) for path in batch]})
         for statement in sections[_BATCH]:
             made.execute(statement.replace("getvariable('raw')", target))
     for name in ("delivered", "repeated", "superfluous"):
