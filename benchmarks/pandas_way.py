@@ -12,13 +12,12 @@ whole month's numbers are returned for comparison.
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import yaml
 
-Frame: TypeAlias = pd.DataFrame
 _COLUMNS = ["event_id", "account_id", "user_id", "event", "occurred_at", "properties"]
 _GAP, _HORIZON_MONTHS = pd.Timedelta(days=7), 3
 
@@ -64,7 +63,7 @@ def milestones(folder: Path) -> dict[str, tuple[int, int]]:
     }
 
 
-def setup_steps(events: Frame, steps: list[dict[str, Any]], tenure: "pd.Series[Any]") -> Frame:
+def setup_steps(events: pd.DataFrame, steps: list[dict[str, Any]], tenure: "pd.Series[Any]") -> pd.DataFrame:
     """When each account completed each step: a column per step, NaT where it has not."""
     completed = {}
     for step in steps:
@@ -80,7 +79,7 @@ def setup_steps(events: Frame, steps: list[dict[str, Any]], tenure: "pd.Series[A
     return pd.DataFrame(completed).reindex(tenure.index)
 
 
-def activation_counts(events: Frame, rule: dict[str, Any], tenure: "pd.Series[Any]") -> "pd.Series[Any]":
+def activation_counts(events: pd.DataFrame, rule: dict[str, Any], tenure: "pd.Series[Any]") -> "pd.Series[Any]":
     """Activation events of each account within three months of its first paid day."""
     counted = events[events["event"].isin(rule["events"])][["account_id", "occurred_at"]]
     start = counted["account_id"].map(tenure)
@@ -88,7 +87,7 @@ def activation_counts(events: Frame, rule: dict[str, Any], tenure: "pd.Series[An
     return counted[within].groupby("account_id").size()
 
 
-def usage_ratio(events: Frame, rule: dict[str, Any], paid: Frame, as_of: pd.Timestamp) -> Frame:
+def usage_ratio(events: pd.DataFrame, rule: dict[str, Any], paid: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
     """Conversations resolved as of the month's end, per seat, of each account and month."""
     touched = events[events["event"].isin([*rule["events"], *rule["reopened_by"]])]
     touched = touched.assign(
@@ -108,7 +107,7 @@ def usage_ratio(events: Frame, rule: dict[str, Any], paid: Frame, as_of: pd.Time
     return both.assign(ratio=both["resolved"].fillna(0) / both["seats"])
 
 
-def maturity_levels(daily: Frame, rules: dict[str, Any], as_of: pd.Timestamp) -> Frame:
+def maturity_levels(daily: pd.DataFrame, rules: dict[str, Any], as_of: pd.Timestamp) -> pd.DataFrame:
     """How many categories each account is mature in, at the end of every month."""
     features = {feature["name"]: feature for feature in rules["features"]["catalogue"]}
     wanted = {name for category in rules["maturity"]["categories"] for name in category["mature"]["of"]}
@@ -131,7 +130,7 @@ def maturity_levels(daily: Frame, rules: dict[str, Any], as_of: pd.Timestamp) ->
     return pd.concat(found)
 
 
-def retention_outcomes(paid: Frame, as_of: pd.Timestamp) -> Frame:
+def retention_outcomes(paid: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
     """Whether who paid at the start of a month, and could leave, had not left three months later; outcomes that are known alone."""
     until = paid["ended_at"].fillna(pd.Timestamp.max)
     latest = until.groupby(paid["account_id"]).cummax().groupby(paid["account_id"]).shift()
@@ -154,7 +153,7 @@ def retention_outcomes(paid: Frame, as_of: pd.Timestamp) -> Frame:
     return pd.concat(found)
 
 
-def _renewing(paid: Frame, begin: pd.Timestamp, horizon: pd.Timestamp) -> "pd.Series[Any]":
+def _renewing(paid: pd.DataFrame, begin: pd.Timestamp, horizon: pd.Timestamp) -> "pd.Series[Any]":
     """Accounts whose term renews within the horizon, or that pay nothing at its start (a bridged gap)."""
     running = paid[(paid["started_at"] <= begin) & (paid["ended_at"].isna() | (paid["ended_at"] > begin))]
     anchor = running["term_anchor_at"]
@@ -174,7 +173,7 @@ def _renewal(anchor: pd.Timestamp, term: int, terms: int, begin: pd.Timestamp) -
     return due if due > begin else anchor + pd.DateOffset(months=term * (terms + 1))
 
 
-def _property(events: Frame, name: str) -> "pd.Series[Any]":
+def _property(events: pd.DataFrame, name: str) -> "pd.Series[Any]":
     return events["properties"].map(lambda text: json.loads(text).get(name), na_action="ignore")
 
 
