@@ -156,9 +156,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found = compare(asked.accounts, asked.features, asked.repeats)
     for name, taken in (("one forest fit", found.fit), ("the ranking", found.ranking)):
         spread = f"{taken.least_wall_s:.1f} to {taken.most_wall_s:.1f}"
-        print(f"{name:<15} {taken.wall_s:8.1f} s wall ({spread}), {taken.cpu_s:8.1f} s of processor time")  # noqa: T201
-    print(f"ratio           {found.wall_ratio:8.2f} wall, {found.cpu_ratio:.2f} processor time")  # noqa: T201
-    print(found.note)  # noqa: T201
+        print(f"{name:<15} {taken.wall_s:8.1f} s wall ({spread}), {taken.cpu_s:8.1f} s of processor time")
+    print(f"ratio           {found.wall_ratio:8.2f} wall, {found.cpu_ratio:.2f} processor time")
+    print(found.note)
     return 0
 
 

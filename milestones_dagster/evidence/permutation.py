@@ -128,7 +128,7 @@ def held_out_scores(forest: Any, values: NDArray[np.float32], groups: NDArray[np
     for more_plain, more_changes in sums[1:]:
         plain += more_plain
         for change, more in zip(changes, more_changes, strict=True):
-            change += more
+            np.add(change, more, out=change)
     permuted = np.empty((sizes.size, *lender.shape))
     for group, change in enumerate(changes):
         column = columns[int(np.flatnonzero(groups == group)[0])]
@@ -235,9 +235,7 @@ class _Tree:
         return place < len(nodes) and nodes[place] < self.end[node]
 
 
-def _scores_of(
-    trees: Sequence[Any], columns: Sequence[_Column], groups: NDArray[np.intp]
-) -> tuple[_Floats, list[_Floats]]:
+def _scores_of(trees: Sequence[Any], columns: Sequence[_Column], groups: NDArray[np.intp]) -> tuple[_Floats, list[_Floats]]:
     """Return the sum of the trees' scores, shape (rows,), and of their changes, by group of shape (rows, turns)."""
     rows = columns[0].own.size
     plain = np.zeros(rows)
