@@ -49,13 +49,13 @@ class Logistic:
         centre = np.where(known, logged, 0).sum(axis=0) / rows
         scale = np.sqrt((np.where(known, logged - centre, 0) ** 2).sum(axis=0) / rows)
         scale = np.where(scale > 0, scale, 1.0)
-        scaled = _scaled(values, centre, scale)
+        scaled = _scaled(logged, centre, scale)
         model = LogisticRegression(C=PENALTY, solver="newton-cholesky", tol=1e-8).fit(scaled, outcome)
         return cls(centre, scale, model.coef_[0].astype(np.float64), float(model.intercept_[0]))
 
     def terms(self, values: _Floats) -> _Floats:
         """Return what each feature adds to the log odds, shape (rows, features)."""
-        return _scaled(values, self.centre, self.scale) * self.slope
+        return _scaled(_logged(values), self.centre, self.scale) * self.slope
 
     def scores(self, log_odds: _Floats) -> _Floats:
         """Return the probability of the outcome; `log_odds` without the intercept, of any shape."""
@@ -66,5 +66,5 @@ def _logged(values: _Floats) -> _Floats:
     return np.asarray(np.sign(values) * np.log1p(np.abs(values)))
 
 
-def _scaled(values: _Floats, centre: _Floats, scale: _Floats) -> _Floats:
-    return np.nan_to_num((_logged(values) - centre) / scale, nan=0.0)
+def _scaled(logged: _Floats, centre: _Floats, scale: _Floats) -> _Floats:
+    return np.nan_to_num((logged - centre) / scale, nan=0.0)

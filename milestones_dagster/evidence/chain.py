@@ -25,6 +25,7 @@ from milestones_dagster.evidence.association import (
     tabulate,
     trust,
 )
+from milestones_dagster.evidence.strata import crossed
 
 if TYPE_CHECKING:
     from milestones_dagster.config.framework import Framework
@@ -115,9 +116,11 @@ def measure(frame: pd.DataFrame, framework: "Framework", also: Mapping[str, pd.D
     del also
     steps = tuple((f"setup:{step.name}", "activation") for step in framework.setup.steps)
     rows: list[dict[str, object]] = []
-    by_link = dict(iter(frame.groupby(["behaviour", "outcome"], sort=True)))
+    # places and not parts: the frame has a row per account and link, and parts would be a second one
+    places = frame.groupby(["behaviour", "outcome"], sort=False).indices
     for position, link in enumerate((*steps, *AFTER_SETUP), start=1):
-        rows += ({"position": position, **row} for row in link_rows(link, by_link.get(link, frame.iloc[:0])))
+        part = frame.take(np.sort(places[link])) if link in places else frame.iloc[:0]
+        rows += ({"position": position, **row} for row in link_rows(link, part))
     return pd.DataFrame(rows)
 
 
@@ -129,7 +132,6 @@ def link_rows(link: tuple[str, str], frame: pd.DataFrame) -> Iterator[dict[str, 
     """
     if frame["account_id"].duplicated().any():
         raise ValueError(f"{' to '.join(link)}: an account has more than one row; rows of one account are dependent")
-    frame = frame.sort_values("account_id", ignore_index=True)
     unit = cohort_unit(frame.loc[frame["standing"] == "row"])
     starts = cohort_starts(frame["cohort_month"], unit)
     shown = []
@@ -184,10 +186,8 @@ def compare(rows: pd.DataFrame, unit: Unit | None) -> Comparison:
 
 
 def _tables(rows: pd.DataFrame, unit: Unit | None) -> Strata:
-    levels = _text(rows["plan"]) + "\n" + _text(rows["size_stratum"])
-    if unit is not None:
-        levels += "\n" + cohort_starts(rows["cohort_month"], unit).astype(str)
-    stratum = np.unique(levels.to_numpy(dtype=str), return_inverse=True)[1].astype(np.intp)
+    cohorts = () if unit is None else (cohort_starts(rows["cohort_month"], unit),)
+    stratum = crossed(rows["plan"], rows["size_stratum"], *cohorts)
     return tabulate(_flags(rows["is_reached"]), _flags(rows["is_next"]), stratum)
 
 
@@ -299,11 +299,6 @@ def _interval(name: str, interval: Interval) -> dict[str, float]:
 
 def _flags(values: pd.Series) -> NDArray[np.bool_]:
     return np.asarray(values.astype(bool), dtype=np.bool_)
-
-
-def _text(values: pd.Series) -> pd.Series:
-    """Return the levels as text; a missing one is a level of its own."""
-    return values.astype(object).fillna("?").astype(str)
 
 
 def _share(part: int, whole: int) -> float:

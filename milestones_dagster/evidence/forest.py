@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MOST_TO_TALK_TO: Final = 20
 
-_ADOPTION = (
+ADOPTION: Final = (
     "adoption_eligible",
     "adoption_eligible_low",
     "adoption_eligible_high",
@@ -50,7 +50,7 @@ COLUMNS = (
     "logistic_importance_low",
     "logistic_importance_high",
     "largest_decoy",
-    *_ADOPTION,
+    *ADOPTION,
     "cut",
     "accounts_with",
     "accounts_without",
@@ -178,7 +178,7 @@ def ranking(
     )
     for name, values in _by_feature(evidence, result["feature"].to_numpy()).items():
         result[name] = values
-    result = result.join(adoption.set_index("feature")[list(_ADOPTION)].astype("float64"), on="feature")
+    result = result.join(adoption.set_index("feature")[list(ADOPTION)].astype("float64"), on="feature")
     result = pd.concat([result, verdicts(result, benchmark)], axis=1)
     result["talk_to"] = _talk_to(frame, rows, evidence, result["verdict"])
     for name, value in _of_the_whole(evidence, rows, split, config).items():

@@ -7,6 +7,7 @@ learnt from rows (`fold_fit`): here they are only judged.
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from math import nan
 from os import cpu_count
 from typing import TYPE_CHECKING, Self
@@ -89,7 +90,7 @@ class Evidence:
         forest_importance, logistic_importance: of the feature's group, among rows whose plan includes it.
         largest_decoy: largest importance of a decoy among the same rows.
         decoys_passed: decoys whose importance among all rows has a lower bound above 0.
-        forest, logistic, dummy: worth of their scores.
+        forest, logistic, dummy: worth of their scores; the dummy's has no interval.
         difference: AUC of logistic less that of the forest, and its interval on the same resamples.
         associations: each feature's own, with retention.
     """
@@ -130,7 +131,8 @@ def measured(rows: Rows, decoys: int, split: Split, config: "FeatureRanking") ->
     forest_scores = np.concatenate([part.forest for part in scored])
     forest, forest_resampled = pooled.quality(forest_scores)
     logistic, logistic_resampled = pooled.quality(np.concatenate([part.logistic for part in scored]))
-    dummy, _ = pooled.quality(np.zeros(forest_scores.size))
+    same = np.zeros(forest_scores.size)
+    dummy = Quality(auc=roc_auc(same, pooled.outcome), average_precision=average_precision(same, pooled.outcome))
 
     features = strength.size - decoys
     decoy_groups = groups[features:]
@@ -245,26 +247,38 @@ class _Pooled:
         """
         plain_scores = np.concatenate([part.logistic if is_logistic else part.forest for part in scored])
         kinds = scored[0].kinds[leaders] if kind is None else np.full(leaders.size, kind)
-        plain = {own: placements(plain_scores[self._of(own)], self.outcome[self._of(own)]) for own in np.unique(kinds)}
+        plain = {int(own): placements(plain_scores[self._of(own)], self.outcome[self._of(own)]) for own in np.unique(kinds)}
 
-        def drop(leader: int, own: int) -> tuple[float, float, float, float]:
+        def drops(leader: int, own: int) -> tuple[_Floats, _Floats] | None:
+            """Return the drop of each repeat, and by row the mean drop of the placement; None where nothing moves."""
             is_in = self._of(own)
-            outcome = self.outcome[is_in]
             permuted = np.concatenate([part.permuted(leader, is_logistic=is_logistic) for part in scored], axis=1)
-            if not np.isfinite(plain[own]).all():
-                return nan, nan, nan, nan
             if (permuted == plain_scores).all():
-                return 0.0, 0.0, 0.0, 0.0
-            again = [placements(scores[is_in], outcome) for scores in permuted]
-            drops = np.array([(plain[own] - one)[outcome].mean() for one in again])
-            within = AccountResamples(self.resamples.positions[is_in], self.resamples.weights)
-            low, high = percentile_interval(resampled_auc_difference(plain[own] - np.mean(again, axis=0), outcome, within))
-            return float(drops.mean()), float(drops.std(ddof=1)) if drops.size > 1 else nan, low, high
+                return None
+            again = [placements(scores[is_in], self.outcome[is_in]) for scores in permuted]
+            each = np.array([(plain[own] - one)[self.outcome[is_in]].mean() for one in again])
+            return each, plain[own] - np.mean(again, axis=0)
 
-        # sorting lets go of the interpreter's lock
-        with ThreadPoolExecutor(max_workers=cpu_count() or 1) as pool:
-            found = np.array(list(pool.map(drop, leaders, kinds)), dtype=np.float64).reshape(-1, 4)
-        return Importance(*found.T)
+        made = np.full((4, leaders.size), nan)
+        for own, scores in plain.items():
+            # without a row, or with rows of one class alone, there is no area to drop
+            if not scores.size or not np.isfinite(scores).all():
+                continue
+            places = np.flatnonzero(kinds == own)
+            # sorting lets go of the interpreter's lock
+            with ThreadPoolExecutor(max_workers=cpu_count() or 1) as pool:
+                found = list(pool.map(partial(drops, own=own), leaders[places]))
+            made[:, places] = 0.0
+            moved = [(place, *each) for place, each in zip(places, found, strict=True) if each is not None]
+            if not moved:
+                continue
+            is_in = self._of(own)
+            within = AccountResamples(self.resamples.positions[is_in], self.resamples.weights)
+            resampled = resampled_auc_difference(np.stack([by_row for *_, by_row in moved]), self.outcome[is_in], within)
+            for (place, each, _), drawn in zip(moved, resampled, strict=True):
+                spread = float(each.std(ddof=1)) if each.size > 1 else nan
+                made[:, place] = each.mean(), spread, *percentile_interval(drawn)
+        return Importance(*made)
 
     def _of(self, kind: int) -> NDArray[np.bool_]:
         return self.is_eligible[:, kind]

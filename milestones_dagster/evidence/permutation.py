@@ -5,9 +5,10 @@ the verdicts. Scores are summed tree by tree in a fixed order: `RandomForestClas
 order in which its threads finish, which moves last bits, and with them ties, from run to run.
 """
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from os import cpu_count
 from typing import Any, Final, Self
@@ -21,9 +22,12 @@ SCORE_DECIMALS: Final = 10
 _BLOCKS: Final = 4
 """Parts of the forest that are summed apart; a fixed number, so that the number of cores does not move a bit."""
 
-_WORD: Final = 64
+_CELLS: Final = 4_000_000
+"""Nodes × rows of a tree that are held at a time, in two bytes each."""
 
-_Sets = NDArray[np.uint64]
+_Unsigned = NDArray[np.unsignedinteger[Any]]
+_Booleans = NDArray[np.bool_]
+_Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -102,11 +106,11 @@ def permutations_within(strata: NDArray[np.intp], repeats: int, seeds: Sequence[
 def held_out_scores(forest: Any, values: NDArray[np.float32], groups: NDArray[np.intp], lender: NDArray[np.intp]) -> HeldOutScores:
     """Return the scores of held-out rows, as they are and with each group of features permuted in each repeat.
 
-    The result is the one that lending the group's columns and scoring all rows again would give. For every tree the
-    leaves that a row can still reach are a set of bits per group of features; the leaf is what is in all the sets
-    (after the QuickScorer of Lucchese et al. 2015). With one group permuted, the row's own set of that group is
-    replaced by that of the row that lends, and only where the other groups leave a choice. Cost: trees · groups ·
-    repeats · rows operations on words of 64 leaves; memory: groups · repeats · rows numbers, four times over.
+    The result is the one that lending the group's columns and scoring all rows again would give. A row that lends another
+    value leaves its path at the first node that tests the group and sends the two values to different sides; the leaf that
+    it reaches beyond, by its own values, is known for every node of the tree from one pass from the leaves to the root. So
+    that only the nodes on a row's path cost anything, and of a tree only those rows that a permutation sends elsewhere.
+    Memory: groups · repeats · rows numbers, at most five times over.
 
     Args:
         forest: fitted on the same features, for a boolean outcome.
@@ -114,138 +118,212 @@ def held_out_scores(forest: Any, values: NDArray[np.float32], groups: NDArray[np
         groups: number of each feature's group, 0 … groups − 1, shape (features,).
         lender: row whose values each row takes, shape (repeats, rows).
     """
-    columns = [_Column.of(values[:, feature]) for feature in range(values.shape[1])]
+    sizes = np.bincount(groups)
+    columns = [_Column.of(values[:, feature], lender, is_alone=sizes[groups[feature]] == 1) for feature in range(values.shape[1])]
     trees = forest.estimators_
     blocks = [trees[start::_BLOCKS] for start in range(_BLOCKS)]
     with ThreadPoolExecutor(max_workers=min(_BLOCKS, cpu_count() or 1)) as pool:
-        sums = list(pool.map(partial(_scores_of, columns=columns, groups=groups, lender=lender), blocks))
-    plain, change = sums[0]
-    for more_plain, more_change in sums[1:]:
+        sums = list(pool.map(partial(_scores_of, columns=columns, groups=groups), blocks))
+    plain, changes = sums[0]
+    for more_plain, more_changes in sums[1:]:
         plain += more_plain
-        change += more_change
-    change += plain
-    return HeldOutScores(np.round(plain / len(trees), SCORE_DECIMALS), np.round(change / len(trees), SCORE_DECIMALS))
+        for change, more in zip(changes, more_changes, strict=True):
+            np.add(change, more, out=change)
+    permuted = np.empty((sizes.size, *lender.shape))
+    for group, change in enumerate(changes):
+        column = columns[int(np.flatnonzero(groups == group)[0])]
+        permuted[group] = np.round((column.by_repeat(change, lender) + plain) / len(trees), SCORE_DECIMALS)
+    return HeldOutScores(np.round(plain / len(trees), SCORE_DECIMALS), permuted)
 
 
 @dataclass(frozen=True)
 class _Column:
-    """Distinct values of a feature, ascending, and which of them each row has."""
+    """A feature as the places of its values among the distinct ones, in order.
 
-    distinct: NDArray[np.float64]
-    code: NDArray[np.intp]
+    Attributes:
+        distinct: ascending.
+        own: place of each row's value, shape (rows,).
+        lent: places of the values that each row is to take instead, shape (rows, turns). The turns are the repeats, or, where
+            the feature is alone in its group and has no more values than there are repeats, all other values, one by one.
+        is_by_value: whether the turns are the other values.
+    """
+
+    distinct: _Floats
+    own: _Unsigned
+    lent: _Unsigned
+    is_by_value: bool
 
     @classmethod
-    def of(cls, values: NDArray[np.float32]) -> Self:
-        distinct, code = np.unique(values, return_inverse=True)
-        return cls(distinct.astype(np.float64), code.astype(np.intp))
+    def of(cls, values: NDArray[np.float32], lender: NDArray[np.intp], *, is_alone: bool) -> Self:
+        distinct, place = np.unique(values, return_inverse=True)
+        kind = np.min_scalar_type(distinct.size)
+        is_by_value = bool(is_alone) and distinct.size <= len(lender)
+        taken = (place[:, np.newaxis] + np.arange(1, distinct.size)) % distinct.size if is_by_value else place[lender].T
+        return cls(distinct.astype(np.float64), place.astype(kind), np.ascontiguousarray(taken.astype(kind)), is_by_value)
+
+    def where(self, rows: slice) -> Self:
+        """Return the column of some of the rows."""
+        return replace(self, own=self.own[rows], lent=self.lent[rows])
+
+    def by_repeat(self, change: _Floats, lender: NDArray[np.intp]) -> _Floats:
+        """Return by repeat, shape (repeats, rows), what was told by turn, shape (rows, turns)."""
+        if not self.is_by_value:
+            return np.asarray(change.T)
+        own = self.own.astype(np.intp)
+        turn = (own[lender] - own) % self.distinct.size
+        return np.take_along_axis(np.pad(change, ((0, 0), (1, 0))), turn.T, axis=1).T
 
 
 @dataclass(frozen=True)
-class _LeafSets:
-    """A tree as sets of leaves: for each of its nodes the leaves that remain when a row goes left there, or right.
+class _Tree:
+    """A grown tree whose nodes are numbered depth first, the left child next to its parent: a subtree is a run of numbers.
 
     Attributes:
-        feature, threshold: of the inner nodes, shape (nodes,).
-        when_left, when_right: bits of the leaves, shape (nodes, words).
-        value: score by word and place in it; the last place of a word is "not in this word", shape (words, 65).
+        feature, left, right: of each node, shape (nodes,); left is −1 at a leaf.
+        passed: how many distinct values of the node's feature go left.
+        first, last: leaves of the subtree, as a range of their numbers from left to right.
+        end: number after the subtree's last node.
+        score: of each leaf.
+        groups: group of the feature that each node tests, −1 at a leaf.
+        nodes: of each group, ascending.
     """
 
     feature: NDArray[np.intp]
-    threshold: NDArray[np.float64]
-    when_left: _Sets
-    when_right: _Sets
-    value: NDArray[np.float64]
+    left: NDArray[np.intp]
+    right: NDArray[np.intp]
+    passed: NDArray[np.intp]
+    first: NDArray[np.intp]
+    last: NDArray[np.intp]
+    end: NDArray[np.intp]
+    score: _Floats
+    groups: NDArray[np.intp]
+    nodes: Mapping[int, list[int]]
 
     @classmethod
-    def of(cls, tree: Any) -> Self:
+    def of(cls, tree: Any, columns: Sequence[_Column], groups: NDArray[np.intp]) -> Self:
         grown = tree.tree_
         is_leaf = grown.children_left < 0
-        inner = np.flatnonzero(~is_leaf)
-        # nodes are numbered depth first, the left child next to its parent: a subtree is a run of numbers
         ends = np.arange(1, is_leaf.size + 1)
-        for node in inner[::-1]:
+        passed = np.zeros(is_leaf.size, dtype=np.intp)
+        for node in np.flatnonzero(~is_leaf)[::-1]:
             ends[node] = ends[grown.children_right[node]]
-        leaves_before = np.concatenate([[0], np.cumsum(is_leaf)])
-        leaves = np.arange(int(is_leaf.sum()))
-        left, right = grown.children_left[inner], grown.children_right[inner]
+            passed[node] = np.searchsorted(columns[grown.feature[node]].distinct, grown.threshold[node], side="right")
+        before = np.concatenate([[0], np.cumsum(is_leaf)])
+        tested = np.where(is_leaf, -1, groups[grown.feature])
+        return cls(
+            feature=grown.feature,
+            left=grown.children_left,
+            right=grown.children_right,
+            passed=passed,
+            first=before[:-1],
+            last=before[ends],
+            end=ends,
+            score=grown.value[is_leaf, 0, 1].astype(np.float64),
+            groups=tested,
+            nodes={int(group): np.flatnonzero(tested == group).tolist() for group in np.unique(tested)},
+        )
 
-        def without(child: NDArray[np.intp]) -> _Sets:
-            first, last = leaves_before[child][:, np.newaxis], leaves_before[ends[child]][:, np.newaxis]
-            return _packed((leaves < first) | (leaves >= last))
+    @property
+    def inner(self) -> list[int]:
+        """Numbers of the nodes that test something, parents first."""
+        return [int(node) for node in np.flatnonzero(self.left >= 0)]
 
-        words = -(-leaves.size // _WORD)
-        score = np.zeros(words * _WORD)
-        score[leaves] = grown.value[is_leaf, 0, 1]
-        value = np.hstack([score.reshape(words, _WORD), np.zeros((words, 1))])
-        return cls(grown.feature[inner].astype(np.intp), grown.threshold[inner], without(right), without(left), value)
+    def tests(self, group: int, node: int) -> bool:
+        """Whether the subtree below a node, it included, tests the group."""
+        nodes = self.nodes[group]
+        place = bisect_left(nodes, node)
+        return place < len(nodes) and nodes[place] < self.end[node]
 
-    def by_feature(self, columns: Sequence[_Column]) -> Iterator[tuple[int, _Sets]]:
-        """Yield each feature that the tree tests with the leaves that it leaves to each row, shape (words, rows)."""
-        for feature in np.unique(self.feature):
-            nodes = np.flatnonzero(self.feature == feature)
-            nodes = nodes[np.argsort(self.threshold[nodes], kind="stable")]
-            everything = np.full((1, self.when_left.shape[1]), ~np.uint64(0))
-            # a value above the first k thresholds goes right at those nodes and left at the others
-            above = np.vstack([everything, np.bitwise_and.accumulate(self.when_right[nodes], axis=0)])
-            below = np.vstack([np.bitwise_and.accumulate(self.when_left[nodes[::-1]], axis=0)[::-1], everything])
-            column = columns[feature]
-            passed = np.searchsorted(self.threshold[nodes], column.distinct, side="left")
-            yield int(feature), np.ascontiguousarray((above & below)[passed].T)[:, column.code]
 
-    def score(self, reached: _Sets) -> NDArray[np.float64]:
-        """Return the score of the one leaf in each set, of shape (words, rows)."""
-        # an empty word less 1 has 64 bits: the place that is worth nothing
-        place = np.bitwise_count(reached - np.uint64(1))
-        found: NDArray[np.float64] = self.value[0][place[0]]
-        for word in range(1, place.shape[0]):
-            found += self.value[word][place[word]]
+def _scores_of(trees: Sequence[Any], columns: Sequence[_Column], groups: NDArray[np.intp]) -> tuple[_Floats, list[_Floats]]:
+    """Return the sum of the trees' scores, shape (rows,), and of their changes, by group of shape (rows, turns)."""
+    rows = columns[0].own.size
+    plain = np.zeros(rows)
+    changes = [np.zeros(columns[int(feature)].lent.shape) for feature in np.unique(groups, return_index=True)[1]]
+    for grown in trees:
+        tree = _Tree.of(grown, columns, groups)
+        size = max(_CELLS // tree.left.size, 1)
+        for start in range(0, rows, size):
+            here = slice(start, start + size)
+            part = columns if size >= rows else [column.where(here) for column in columns]
+            _Passed(tree, part).add_to(plain[here], [change[here] for change in changes])
+    return plain, changes
+
+
+class _Passed:
+    """Some rows on their way through a tree: where each would end from every node, by its own values.
+
+    Attributes:
+        goes_left: at each inner node, shape (rows,).
+        leaf: reached from each node, shape (nodes, rows).
+    """
+
+    def __init__(self, tree: _Tree, columns: Sequence[_Column]) -> None:
+        self.tree = tree
+        self.columns = columns
+        self.goes_left: dict[int, _Booleans] = {}
+        kind = np.min_scalar_type(tree.score.size)
+        self.leaf: _Unsigned = np.empty((tree.left.size, columns[0].own.size), dtype=kind)
+        self.leaf[tree.left < 0] = np.arange(tree.score.size)[:, np.newaxis]
+        for node in tree.inner[::-1]:
+            is_left = columns[tree.feature[node]].own < tree.passed[node]
+            self.goes_left[node] = is_left
+            # the same as `where`, in a third of the time
+            chosen = self.leaf[tree.left[node]] ^ self.leaf[tree.right[node]]
+            chosen &= np.negative(is_left.astype(kind))
+            np.bitwise_xor(chosen, self.leaf[tree.right[node]], out=self.leaf[node])
+
+    def add_to(self, plain: _Floats, changes: Sequence[_Floats]) -> None:
+        """Add the tree's score to `plain`, shape (rows,), and what each turn changes to its group's, shape (rows, turns)."""
+        tree, leaf = self.tree, self.leaf[0]
+        score = tree.score[leaf]
+        plain += score
+        # by the leaf that they reach, the rows that come through a node stand together
+        order = np.argsort(leaf, kind="stable")
+        starts = np.searchsorted(leaf[order], np.arange(tree.score.size + 1))
+        gone: dict[int, _Booleans] = {}
+        for node in tree.inner:
+            group = int(tree.groups[node])
+            at = order[starts[tree.first[node]] : starts[tree.last[node]]]
+            if not at.size:
+                continue
+            own = self.goes_left[node].take(at)
+            lent = self.columns[tree.feature[node]].lent
+            leaves = (lent.take(at, axis=0) < tree.passed[node]) != own[:, np.newaxis]
+            is_left_tested, is_right_tested = tree.tests(group, int(tree.left[node])), tree.tests(group, int(tree.right[node]))
+            if is_left_tested or is_right_tested or group in gone:
+                # who has left the path further up has its leaf already
+                away = gone.setdefault(group, np.zeros(lent.shape, dtype=np.bool_))
+                before = away.take(at, axis=0)
+                leaves &= ~before
+                away[at] = before | leaves
+            if is_left_tested or is_right_tested:
+                place, turn = np.nonzero(leaves)
+                gained = np.zeros(leaves.shape)
+                reached = self._elsewhere(node, at[place], own[place], turn)
+                gained[place, turn] = tree.score[reached] - score[at[place]]
+            else:
+                beyond = np.where(own, self.leaf[tree.right[node]].take(at), self.leaf[tree.left[node]].take(at))
+                gained = leaves * (tree.score[beyond] - score.take(at))[:, np.newaxis]
+            changes[group][at] = changes[group].take(at, axis=0) + gained
+
+    def _elsewhere(self, node: int, row: NDArray[np.intp], own: _Booleans, turn: NDArray[np.intp]) -> _Unsigned:
+        """Return the leaf that rows reach in some turn beyond the side of the node that is not their own."""
+        group, found = int(self.tree.groups[node]), np.empty(row.size, dtype=self.leaf.dtype)
+        for side, below in ((own, int(self.tree.right[node])), (~own, int(self.tree.left[node]))):
+            found[side] = self._permuted(group, below, row[side], turn[side])
         return found
 
-
-def _packed(is_in: NDArray[np.bool_]) -> _Sets:
-    """Return rows of booleans as words of 64 bits, the first in the lowest bit."""
-    words = -(-is_in.shape[1] // _WORD)
-    padded = np.zeros((is_in.shape[0], words * _WORD), dtype=np.bool_)
-    padded[:, : is_in.shape[1]] = is_in
-    return np.packbits(padded, axis=1, bitorder="little").view("<u8").astype(np.uint64, copy=False)
-
-
-def _scores_of(
-    trees: Sequence[Any], columns: Sequence[_Column], groups: NDArray[np.intp], lender: NDArray[np.intp]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the sum of the trees' scores, and of their changes by group and repeat."""
-    repeats, rows = lender.shape
-    plain = np.zeros(rows)
-    change = np.zeros((int(groups.max()) + 1, repeats, rows))
-    for tree in trees:
-        leaf_sets = _LeafSets.of(tree)
-        by_group: dict[int, _Sets] = {}
-        for feature, left in leaf_sets.by_feature(columns):
-            group = int(groups[feature])
-            by_group[group] = by_group[group] & left if group in by_group else left
-        if not by_group:
-            plain += leaf_sets.value[0, 0]
-            continue
-        numbers = list(by_group)
-        # leaves that all groups from this one on leave
-        after = [by_group[numbers[-1]]]
-        for number in numbers[-2::-1]:
-            after.append(after[-1] & by_group[number])
-        after.reverse()
-        reached = after[0]
-        score = leaf_sets.score(reached)
-        plain += score
-        before: _Sets | None = None
-        for place, number in enumerate(numbers):
-            others = [sets for sets in (before, after[place + 1] if place + 1 < len(numbers) else None) if sets is not None]
-            own = by_group[number]
-            before = own if before is None else before & own
-            rest = np.full_like(own, ~np.uint64(0)) if not others else others[0] if len(others) == 1 else others[0] & others[1]
-            open_rows = np.flatnonzero(np.bitwise_or.reduce(rest ^ reached, axis=0))
-            if not open_rows.size:
-                continue
-            choice, was = rest[:, open_rows], score[open_rows]
-            for repeat in range(repeats):
-                now = leaf_sets.score(choice & own[:, lender[repeat, open_rows]])
-                change[number, repeat, open_rows] += now - was
-    return plain, change
+    def _permuted(self, group: int, node: int, row: NDArray[np.intp], turn: NDArray[np.intp]) -> _Unsigned:
+        """Return the leaf that each row reaches from a node, the group's values lent in its turn."""
+        tree = self.tree
+        if not row.size or not tree.tests(group, node):
+            return np.asarray(self.leaf[node, row])
+        if tree.groups[node] == group:
+            is_left = self.columns[tree.feature[node]].lent[row, turn] < tree.passed[node]
+        else:
+            is_left = self.goes_left[node][row]
+        found = np.empty(row.size, dtype=self.leaf.dtype)
+        for side, below in ((is_left, int(tree.left[node])), (~is_left, int(tree.right[node]))):
+            found[side] = self._permuted(group, below, row[side], turn[side])
+        return found

@@ -76,9 +76,14 @@ COLUMNS: Final = (
 
 @dataclass(frozen=True)
 class _Outcomes:
-    """Rows of the frame in a fixed order, with what is summed; every array has shape (rows,)."""
+    """Rows of the frame in a fixed order, with what is summed; every array has shape (rows,).
 
-    accounts: NDArray[np.int64]
+    Attributes:
+        keys: of the accounts, and `accounts`, their numbers 0 … in the order of the keys.
+    """
+
+    keys: NDArray[np.int64]
+    accounts: NDArray[np.intp]
     is_known: _Booleans
     is_evidence: _Booleans
     retained: _Booleans
@@ -94,8 +99,10 @@ class _Outcomes:
         # revenue enters only where it is known at both ends, and of what can be a rate
         is_priced = is_evidence & np.isfinite(start) & np.isfinite(end)
         expanded = {name: np.where(is_evidence, _numbers(frame[f"is_{name}"]), nan) for name in ("expanded_mrr", "expanded_seats")}
+        keys = frame["account_key"].to_numpy(dtype=np.int64)
         return cls(
-            accounts=frame["account_key"].to_numpy(dtype=np.int64),
+            keys=keys,
+            accounts=np.unique(keys, return_inverse=True)[1].astype(np.intp),
             is_known=frame["is_known"].to_numpy(dtype=np.bool_),
             is_evidence=is_evidence,
             retained=_numbers(frame["retained"]) == 1,
@@ -128,7 +135,7 @@ def revenue_retention(frame: pd.DataFrame, framework: "Framework", also: Mapping
     cells = list(_cells(ordered))
     members = [member for _, member in cells]
     resamples, seed = int(ordered["resamples"].iloc[0]), int(ordered["seed"].iloc[0])
-    intervals = revenue_intervals(rows.accounts, rows.start, rows.end, members, resamples, seed)
+    intervals = revenue_intervals(rows.keys, rows.start, rows.end, members, resamples, seed)
     made = [{**names, **_counted(rows, member), **revenue} for (names, member), revenue in zip(cells, intervals, strict=True)]
     return pd.DataFrame(made, columns=list(COLUMNS))
 
@@ -138,13 +145,15 @@ def _cells(frame: pd.DataFrame) -> Iterator[tuple[dict[str, object], NDArray[np.
     months = [(ALL, None, np.arange(len(frame)))]
     months += [(f"{month:%Y-%m}", month, np.asarray(places)) for month, places in frame.groupby("month").indices.items()]
     kinds = {"plan": frame["plan"], "size": frame["size_stratum"]}
-    labels = {kind: column.astype(object).where(column.notna(), UNKNOWN).to_numpy() for kind, column in kinds.items()}
+    labels, levels = {}, {}
+    for kind, column in kinds.items():
+        labels[kind], levels[kind] = pd.factorize(column.where(column.notna(), UNKNOWN), sort=True)
     for period, month, places in months:
         yield {"period": period, "month": month, "segment_kind": ALL, "segment": ALL}, places
         for kind, label in labels.items():
-            for segment in sorted(set(label[places])):
-                names = {"period": period, "month": month, "segment_kind": kind, "segment": segment}
-                yield names, places[label[places] == segment]
+            for level in np.unique(label[places]):
+                names = {"period": period, "month": month, "segment_kind": kind, "segment": levels[kind][level]}
+                yield names, places[label[places] == level]
 
 
 def _counted(rows: _Outcomes, member: NDArray[np.intp]) -> dict[str, float | int]:
@@ -169,7 +178,7 @@ def _counted(rows: _Outcomes, member: NDArray[np.intp]) -> dict[str, float | int
     return found
 
 
-def clustered_share(values: _Floats, accounts: NDArray[np.int64]) -> Interval:
+def clustered_share(values: _Floats, accounts: NDArray[np.intp]) -> Interval:
     """Return the share of ones with Wilson's interval at the effective number of rows; NaN without rows.
 
     The effective number is p(1 − p) / V with V = Σ over accounts (ones − p · rows)² / rows² (ratio of sums, clustered
@@ -177,16 +186,16 @@ def clustered_share(values: _Floats, accounts: NDArray[np.int64]) -> Interval:
 
     Args:
         values: 0 or 1, shape (rows,).
-        accounts: of each row, shape (rows,).
+        accounts: number ≥ 0 of each row's account, shape (rows,).
     """
     if not values.size:
         return wilson(0, 0)
-    distinct, position = np.unique(accounts, return_inverse=True)
-    ones, rows = np.bincount(position, weights=values), np.bincount(position)
+    ones, rows = np.bincount(accounts, weights=values), np.bincount(accounts)
+    ones, rows = ones[rows > 0], rows[rows > 0]
     share = float(values.sum()) / values.size
     variance = float(((ones - share * rows) ** 2).sum()) / values.size**2
     # rounding must not make a share of all or none vary
-    effective = distinct.size if share in (0.0, 1.0) or variance == 0 else share * (1 - share) / variance
+    effective = rows.size if share in (0.0, 1.0) or variance == 0 else share * (1 - share) / variance
     found = wilson(share * effective, effective)
     return Interval(np.asarray(share), np.minimum(found.lower, share), np.maximum(found.upper, share))
 
@@ -248,5 +257,7 @@ def _shares(name: str, found: Interval) -> dict[str, float]:
 
 def _numbers(column: pd.Series) -> _Floats:
     """Return a column of numbers or of yes, no and unknown as numbers, NaN where it is unknown."""
-    found: _Floats = pd.to_numeric(column.astype(object).where(column.notna(), nan)).to_numpy(dtype=np.float64)
+    if column.dtype == object:
+        column = column.where(column.notna(), nan).astype(np.float64)
+    found: _Floats = column.to_numpy(dtype=np.float64, na_value=nan)
     return found

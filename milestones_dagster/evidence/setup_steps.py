@@ -131,21 +131,24 @@ def landmark_rows(frame: pd.DataFrame, steps: Sequence[str], days: int) -> Landm
     Raises:
         ValueError: an account lacks a step, or has one twice.
     """
-    position = {step: number for number, step in enumerate(steps)}
-    here = frame.loc[frame["landmark_days"] == days]
-    here = here.assign(_position=here["step"].map(position)).sort_values(["account_key", "_position"], kind="stable")
-    places = here["_position"].to_numpy(dtype=np.float64)
-    accounts = len(here) // len(steps)
-    if len(here) % len(steps) or not np.array_equal(places, np.tile(np.arange(len(steps), dtype=np.float64), accounts)):
+    here = np.flatnonzero(frame["landmark_days"].to_numpy() == days)
+    position = pd.Categorical(frame["step"].take(here), categories=list(steps)).codes
+    keys = frame["account_key"].to_numpy(dtype=np.int64)[here]
+    order = np.lexsort((position, keys))
+    accounts = here.size // len(steps)
+    each = keys[order][: accounts * len(steps)].reshape(accounts, len(steps))
+    is_whole = here.size % len(steps) == 0 and (each == each[:, :1]).all()
+    if not is_whole or not np.array_equal(position[order], np.tile(np.arange(len(steps)), accounts)):
         raise ValueError(f"landmark at {days} d: every account must have each of the {len(steps)} setup steps once")
-    first = here.iloc[:: len(steps)]
+    rows = here[order]
+    first = frame.take(rows[:: len(steps)])
     is_paying = first["is_paying"].to_numpy(dtype=np.bool_)
     is_activated = first["is_activated_before"].to_numpy(dtype=np.bool_)
     kept = is_paying & ~is_activated
     row = first.loc[kept]
 
     def by_step(name: str) -> NDArray[np.float64]:
-        return np.asarray(here[name].to_numpy(dtype=np.float64).reshape(accounts, len(steps))[kept])
+        return np.asarray(frame[name].to_numpy()[rows].astype(np.float64).reshape(accounts, len(steps))[kept])
 
     return Landmark(
         steps=tuple(steps),

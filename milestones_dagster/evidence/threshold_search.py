@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from milestones_dagster.evidence.association import Strata, cmh
+from milestones_dagster.evidence.strata import crossed
 
 _Floats = NDArray[np.float64]
 
@@ -48,20 +49,19 @@ class Rows:
         Raises:
             ValueError: an account has two rows, or a value is missing or infinite.
         """
-        ordered = frame.sort_values("account_key", ignore_index=True)
+        needed = ["account_key", "value", "retained", "plan", "size_stratum", "cohort_month"]
+        ordered = frame[needed].sort_values("account_key", ignore_index=True)
         accounts = ordered["account_key"].to_numpy(dtype=np.int64)
         if np.unique(accounts).size != accounts.size:
             raise ValueError("an account has more than one row; a threshold is sought on one row per account")
         values = ordered["value"].to_numpy(dtype=np.float64, na_value=np.nan)
         if not np.isfinite(values).all():
             raise ValueError(f"{(~np.isfinite(values)).sum():,} rows have no finite value")
-        levels = ordered["plan"].astype(object).fillna("?").astype(str) + "\n"
-        levels += ordered["size_stratum"].astype(object).fillna("?").astype(str)
         return cls(
             accounts,
             values,
             ordered["retained"].astype(bool).to_numpy(dtype=np.bool_),
-            np.unique(levels.to_numpy(dtype=str), return_inverse=True)[1].astype(np.intp),
+            crossed(ordered["plan"], ordered["size_stratum"]),
             ordered["cohort_month"].to_numpy(dtype="datetime64[D]"),
         )
 

@@ -126,7 +126,10 @@ def test_changes_stay_until_every_reader_has_read_them(warehouse):
     assert changes.versions(warehouse) == {"accounts": 3}
     assert changes.increment(warehouse, "fast") == changes.Increment("y", at("2025-01-03"))
     assert changes.increment(warehouse, "never") is None
-    assert {name: changes.made_from(warehouse, name) for name in ("fast", "slow")} == {"fast": {"accounts": 2}, "slow": {"accounts": 1}}
+    assert {name: changes.made_from(warehouse, name) for name in ("fast", "slow")} == {
+        "fast": {"accounts": 2},
+        "slow": {"accounts": 1},
+    }
     read = {name: sorted(warehouse.rows(changes.CHANGED_ACCOUNTS, [name])) for name in ("fast", "slow")}
     assert read == {"fast": [(8,)], "slow": [(7,), (8,)]}
     assert (changes.changed_since(warehouse, "fast"), changes.changed_since(warehouse, "slow")) == ([], [at("2025-01-01")])

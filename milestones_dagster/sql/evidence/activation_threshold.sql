@@ -62,7 +62,7 @@ columns:
   interview_account_ids: VARCHAR -- With trust `interview`, at most 20 accounts to talk to, nearest to the value on both sides, largest MRR first.
   note: VARCHAR NOT NULL -- What a reader must know of this row.
 */
-SELECT l.*, s.resamples, s.seed, h.adopted
+SELECT l.account_id, l.account_key, l.cohort_month, l.standing, l.plan, l.size_stratum, l.mrr, l.value, l.retained
 FROM activation_landmarks AS l
 CROSS JOIN config.threshold_search AS s
 JOIN config.threshold AS h ON h.milestone = 'activation'

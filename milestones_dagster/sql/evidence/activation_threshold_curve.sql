@@ -32,6 +32,6 @@ columns:
   retention_low: DOUBLE NOT NULL -- 2.5 percentile by resampling accounts.
   retention_high: DOUBLE NOT NULL -- 97.5 percentile by resampling accounts.
 */
-SELECT l.*, s.resamples, s.seed
+SELECT l.account_key, l.cohort_month, l.standing, l.plan, l.size_stratum, l.value, l.retained
 FROM activation_landmarks AS l
 CROSS JOIN config.threshold_search AS s

@@ -67,7 +67,7 @@ columns:
   interview_account_ids: VARCHAR -- With trust `interview`, at most 20 accounts to talk to, nearest to the value on both sides, largest MRR first.
   note: VARCHAR NOT NULL -- What a reader must know of this row.
 */
-SELECT l.*, a.threshold AS adopted, a.title, a.measure, s.resamples, s.seed
+SELECT l.area, l.account_id, l.account_key, l.cohort_month, l.standing, l.plan, l.size_stratum, l.mrr, l.value, l.retained
 FROM area_landmarks AS l
 JOIN config.area AS a ON a.area = l.area
 CROSS JOIN config.threshold_search AS s

@@ -85,5 +85,6 @@ JOIN accounts AS a ON a.account_key = m.account_key
 LEFT JOIN account_history AS h
   ON h.account_key = m.account_key
   AND h.valid_from <= m.observed_at
-  AND COALESCE(h.valid_to, CAST('9999-12-31 00:00:00' AS TIMESTAMP)) > m.observed_at
+  -- without an end it holds for good; an OR here would compare every row with every other one's history
+  AND COALESCE(h.valid_to, CAST('9999-12-31' AS TIMESTAMP)) > m.observed_at
 WHERE m.retained IS NOT NULL

@@ -48,5 +48,5 @@ columns:
   interview_account_ids: VARCHAR -- With trust `interview`, accounts against the grain (reached it and not the next, or the reverse), at most 20, largest MRR first.
   note: VARCHAR NOT NULL -- What a reader must know of this row.
 */
-SELECT l.*
+SELECT l.behaviour, l.outcome, l.account_id, l.cohort_month, l.standing, l.plan, l.size_stratum, l.mrr, l.threshold, l.is_reached, l.is_next
 FROM chain_landmarks AS l

@@ -53,7 +53,8 @@ WITH known AS (
     CASE
       WHEN LEAD(h.valid_from) OVER (PARTITION BY h.account_key ORDER BY h.valid_from) <= h.valid_to + TO_SECONDS(g.seconds) + TO_MONTHS(g.months)
         THEN LEAD(h.valid_from) OVER (PARTITION BY h.account_key ORDER BY h.valid_from)
-      ELSE h.valid_to
+      -- without an end it holds for good; an OR in the join would compare every row with every other one's history
+      ELSE COALESCE(h.valid_to, CAST('9999-12-31' AS TIMESTAMP))
     END AS valid_to
   FROM account_history AS h
   JOIN config.duration AS g ON g.name = 'retention_gap'
@@ -79,6 +80,6 @@ FROM retention_outcomes AS r
 JOIN run.months AS m ON m.starts_at = r.observed_at
 CROSS JOIN config.threshold_search AS s
 LEFT JOIN known AS k
-  ON k.account_key = r.account_key AND k.valid_from <= r.observed_at AND COALESCE(k.valid_to, CAST('9999-12-31 00:00:00' AS TIMESTAMP)) > r.observed_at
+  ON k.account_key = r.account_key AND k.valid_from <= r.observed_at AND k.valid_to > r.observed_at
 LEFT JOIN config.size_stratum AS z ON k.seats >= z.seats_from AND (z.seats_to IS NULL OR k.seats < z.seats_to)
 WHERE r.kind IN ('month', 'start')

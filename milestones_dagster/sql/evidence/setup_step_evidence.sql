@@ -59,7 +59,7 @@ columns:
   talk_to: VARCHAR -- Where the verdict is `interview`, accounts that did it and did not activate, or the reverse; at most 20, largest MRR first.
   note: VARCHAR NOT NULL -- What a reader must know of this row, in words.
 */
-SELECT l.*, p.retention_basis, v.minimum_effect
+SELECT l.*
 FROM setup_step_landmarks AS l
 CROSS JOIN config.policy AS p
 CROSS JOIN config.evidence AS v

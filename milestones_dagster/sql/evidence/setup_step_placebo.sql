@@ -17,7 +17,8 @@ columns:
   verdict: VARCHAR NOT NULL -- `calibrated`, `not calibrated` (the lower bound is above 5 %) or `cannot tell`.
   note: VARCHAR NOT NULL -- What the verdict means, in words.
 */
-SELECT l.*, s.permutations, s.seed, v.minimum_effect
+SELECT l.*
 FROM setup_step_landmarks AS l
 CROSS JOIN config.threshold_search AS s
 CROSS JOIN config.evidence AS v
+WHERE l.landmark_days = 14 AND l.is_paying AND NOT l.is_activated_before

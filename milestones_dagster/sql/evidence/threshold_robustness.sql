@@ -26,7 +26,7 @@ columns:
   reason: VARCHAR -- Why it does not hold, or cannot be told; NULL where it holds.
   sentence: VARCHAR NOT NULL -- In how many variants the threshold holds, the same on every row of the milestone.
 */
-SELECT v.*, s.resamples, s.seed, p.retention_basis
+SELECT v.*
 FROM threshold_variants AS v
 CROSS JOIN config.threshold_search AS s
 CROSS JOIN config.policy AS p

@@ -17,6 +17,6 @@ columns:
   verdict: VARCHAR NOT NULL -- `calibrated`, `not calibrated` (the lower bound is above 5 %) or `cannot tell`.
   note: VARCHAR NOT NULL -- What the verdict means, in words.
 */
-SELECT l.account_key, l.cohort_month, l.standing, l.plan, l.size_stratum, l.value, l.retained, s.permutations, s.seed
+SELECT l.account_key, l.cohort_month, l.standing, l.plan, l.size_stratum, l.value, l.retained
 FROM usage_landmarks AS l
 CROSS JOIN config.threshold_search AS s
