@@ -86,6 +86,8 @@ class MilestonesWarehouse(DuckDBResource):
         try:
             yield self
         finally:
+            if self._session is not None:
+                self._session.close()
             self._session = None
             self._connection.close()
             self._connection = None
@@ -117,6 +119,10 @@ def open_session(warehouse: MilestonesWarehouse, declared: Declared) -> Iterator
         settings=dict(warehouse.connection_config),
     )
     try:
-        yield Session(declared, connection, Path(warehouse.folder), "command line")
+        session = Session(declared, connection, Path(warehouse.folder), "command line")
+        try:
+            yield session
+        finally:
+            session.close()
     finally:
         connection.close()

@@ -18,7 +18,7 @@ from sqlglot import exp
 
 from milestones_dagster.config.company import CompanyConfig
 from milestones_dagster.config.relations import Relation, relations
-from milestones_dagster.quality.audit import audit
+from milestones_dagster.orchestration.engines import embedded_audit, open_engine
 from milestones_dagster.quality.merging import merged
 from milestones_dagster.quality.results import RuleResult
 from milestones_dagster.quality.suites import Rule, SuiteError, suite
@@ -27,7 +27,7 @@ from milestones_dagster.warehouse.day_files import show_days
 from milestones_dagster.warehouse.days import DayOutcome, DayPlan, RawDays
 from milestones_dagster.warehouse.duckdb import Warehouse
 from milestones_dagster.warehouse.observation import AsOfError, Observation, run_relations
-from milestones_dagster.warehouse.publish import Behind, Compute, Inputs, Publishing, behind, features_of, make
+from milestones_dagster.warehouse.publish import Behind, Compute, Inputs, Publishing, behind, features_of
 from milestones_dagster.warehouse.snapshots import SNAPSHOT_KINDS, Extract, extract, extracted_at
 from milestones_dagster.warehouse.source_files import FileRefused
 from milestones_dagster.warehouse.table import Table, load_tables
@@ -150,6 +150,7 @@ class Session:
         operations.prepare(self.warehouse)
         self.warehouse.attach("config", declared.relations)
         show_days(self.warehouse)
+        self.engine, self._audit_made = open_engine(declared.config, self.warehouse, declared.suites)
         self._extracts: dict[str, Extract] = {}
 
     # --- what a run knows -------------------------------------------------------------------------------------------
@@ -245,7 +246,7 @@ class Session:
         told = progress or (lambda *_: None)
         plan = self.days.look(partial(told, "files"))
         wanted = None if only is None else set(only)
-        outcome = self.days.make(plan, self._audit, wanted, partial(told, "days"))
+        outcome = self.days.make(plan, embedded_audit(self.warehouse, self.declared.suites), wanted, partial(told, "days"))
         refused = [{"file": file.file.name, "reason": file.reason} for file in plan.refused_files] + [
             {"day": str(day), "reason": reason} for day, reason in plan.blocked.items()
         ]
@@ -277,7 +278,7 @@ class Session:
                 _about_files(rules[1], [{"column": f"{file}: {column}"} for file, column in added], len(extracts)),
             ]
         inputs = self.inputs(name)
-        made = make(self.warehouse, table, inputs, self._audit, partial(self._on_commit, table))
+        made = self.engine.make(table, inputs, self._audit_made, partial(self._on_commit, table))
         if table.by is None and made.state == "unchanged":
             self._record_framework()
         return replace(made, results=[*files, *made.results])
@@ -320,13 +321,9 @@ class Session:
 
         return compute
 
-    def _audit(self, table: Table, relation: exp.Table) -> list[RuleResult]:
-        return audit(
-            self.warehouse.connection,
-            f"{relation.db}.{relation.name}",
-            self.declared.suites[table.name],
-            table.key,
-        )
+    def close(self) -> None:
+        """Lets go of what the engine holds; the connection is the caller's."""
+        self.engine.close()
 
     def _on_commit(self, table: Table) -> None:
         """Records, with the rows, the extracts and the definitions that they were made from."""
