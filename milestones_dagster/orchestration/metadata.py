@@ -59,12 +59,19 @@ def made_metadata(session: Session, table: Table, row_count: int, state: str, re
     told = {"older_inputs": "; ".join(older)} if older else {}
     return {
         **told,
+        **_engine_facts(session, table),
         "dagster/row_count": row_count,
         "as_of": f"{observed.as_of:%Y-%m-%d %H:%M} UTC",
         "fingerprint": session.config.fingerprint[:16],
         "state": _state(state, reason),
         "sample": dg.MetadataValue.md(sample(session, table)),
     }
+
+
+def _engine_facts(session: Session, table: Table) -> dict[str, Any]:
+    """What the engine tells of the making, a plan as a block of text."""
+    facts = session.engine.facts(table.name)
+    return {name: dg.MetadataValue.md(f"```\n{text}\n```") if "\n" in text else text for name, text in facts.items()}
 
 
 def _state(state: str, reason: str) -> str:

@@ -21,7 +21,7 @@ from milestones_dagster.warehouse.gate import Audit, Result, blocks
 from milestones_dagster.warehouse.operations import Publication
 from milestones_dagster.warehouse.publish import Behind, Inputs, Publishing, behind, features_of
 from milestones_dagster.warehouse.spark_dialect import spark_sql
-from milestones_dagster.warehouse.spark_session import log_path
+from milestones_dagster.warehouse.spark_session import log_path, told_by_spark
 from milestones_dagster.warehouse.table import EVENTS, Relation, Table, relation_of
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class SparkEngine:
         file names the version and records the publication. Days are named by themselves: the others keep their folders.
 
         Raises:
-            Whatever Spark or the `then:` function raises; nothing is published then.
+            SparkFailedError: Spark could not make the rows; nothing is published then, as with what a `then:` function raises.
         """
         state = behind(self.warehouse, table, inputs)
         days = tuple(sorted(state.days))
@@ -94,7 +94,8 @@ class SparkEngine:
                 return Publishing("refused", results, rows, (), "a rule fails on the published rows")
             operations.confirm_publication(self.warehouse, table.name, inputs.as_of, inputs.fingerprint)
             return Publishing("unchanged", results, rows, (), "nothing changed")
-        made = self._stage(table, inputs, state)
+        with told_by_spark(table.name):
+            made = self._stage(table, inputs, state)
         self._facts[table.name] = self._told(made)
         results = audit(table, staged(table))
         if any(blocks(result) for result in results):

@@ -5,11 +5,14 @@ Put here what is Spark's own before there is a table. Keep out tables (`spark.py
 
 import logging
 import os
+import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from milestones_dagster.config.masking import masked
 from milestones_dagster.warehouse.spark_dialect import SETTINGS
 
 if TYPE_CHECKING:
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
 
 APPLICATION = "milestones"
 _JVM_OPTIONS = "spark.driver.extraJavaOptions"
+_ABOUT_NAMES = frozenset({"AnalysisException", "ParseException"})
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _LOG_SETTINGS = """status = warn
 appender.file.type = File
 appender.file.name = file
@@ -37,6 +42,10 @@ _DEFAULTS: Mapping[str, str] = {
     "spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version": "2",
     "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
 }
+
+
+class SparkFailedError(Exception):
+    """Spark could not run a query: the first line of its words, without values and without its traceback."""
 
 
 class SparkUnavailableError(Exception):
@@ -81,6 +90,25 @@ def open_spark(master: str, settings: Mapping[str, str], folder: Path) -> "Spark
     except Exception as error:
         told = str(error).strip().splitlines() or [type(error).__name__]
         raise SparkUnavailableError(f"Spark cannot be started on {master}: {told[0]}") from error
+
+
+@contextmanager
+def told_by_spark(what: str) -> Iterator[None]:
+    """Raises what Spark raised in the block as one sentence about `what`: its own has pages of traceback and quotes rows.
+
+    Raises:
+        SparkFailedError: Spark or the bridge to it raised.
+    """
+    try:
+        yield
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in {"pyspark", "py4j"}:
+            raise
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        told = next((line for line in lines if "[" in line), lines[0] if lines else type(error).__name__)
+        # what a query that cannot be planned quotes are names; one that fails while it runs quotes rows
+        words = told if type(error).__name__ in _ABOUT_NAMES else _QUOTED.sub("'…'", told)
+        raise SparkFailedError(f"{what}: {masked(words)}") from None
 
 
 def log_path(folder: Path) -> Path:
