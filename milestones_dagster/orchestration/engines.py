@@ -37,7 +37,7 @@ def open_engine(config: CompanyConfig, warehouse: Warehouse, suites: Suites) -> 
         return Embedded(warehouse), embedded_audit(warehouse, suites)
     declared = config.warehouse.spark or Spark()
     folder = _folder(config, declared, warehouse)
-    engine = SparkEngine(warehouse, partial(open_spark, declared.master, declared.settings, folder), folder)
+    engine = SparkEngine(warehouse, partial(open_spark, declared.master, declared.settings, folder), folder, declared.catalogue)
 
     def audited(table: Table, relation: exp.Table) -> list[RuleResult]:
         view = view_name(relation)

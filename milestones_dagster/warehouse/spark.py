@@ -20,7 +20,8 @@ from milestones_dagster.warehouse.duckdb import DIALECT, Warehouse, empty_rows, 
 from milestones_dagster.warehouse.gate import Audit, Result, blocks
 from milestones_dagster.warehouse.operations import Publication
 from milestones_dagster.warehouse.publish import Behind, Inputs, Publishing, behind, features_of
-from milestones_dagster.warehouse.spark_dialect import spark_sql
+from milestones_dagster.warehouse.spark_catalogue import Catalogue
+from milestones_dagster.warehouse.spark_dialect import spark_sql, spark_type
 from milestones_dagster.warehouse.spark_session import log_path, told_by_spark
 from milestones_dagster.warehouse.table import EVENTS, Relation, Table, relation_of
 
@@ -47,12 +48,16 @@ class SparkEngine:
         warehouse: The embedded control file.
         open_session: Opens the session; asked when the first table is made, since a command that only looks needs none.
         folder: Where versions are written; this process and Spark's workers must see it under the same path.
+        catalogue: Name of the catalogue in which the public tables are shown, None for none.
     """
 
-    def __init__(self, warehouse: Warehouse, open_session: Callable[[], "SparkSession"], folder: Path) -> None:
+    def __init__(
+        self, warehouse: Warehouse, open_session: Callable[[], "SparkSession"], folder: Path, catalogue: str | None = None
+    ) -> None:
         self.warehouse = warehouse
         self._open_session = open_session
         self.folder = folder
+        self.catalogue = catalogue
         self._facts: dict[str, dict[str, str]] = {}
         self._shapes: dict[str, list[tuple[str, str]]] = {}
         spark_files.prepare(warehouse)
@@ -85,6 +90,7 @@ class SparkEngine:
             SparkFailedError: Spark could not make the rows; nothing is published then, as with what a `then:` function raises.
         """
         state = behind(self.warehouse, table, inputs)
+        self._show_others(table)
         days = tuple(sorted(state.days))
         if state.reason is None:
             self._show(published(table), self.versions.parts(table), _declared(table))
@@ -113,6 +119,7 @@ class SparkEngine:
             )
             if on_commit is not None:
                 on_commit()
+        self._show_others(table)
         return Publishing("made", results, rows, days, state.reason)
 
     def facts(self, table: str) -> Mapping[str, str]:
@@ -255,10 +262,16 @@ class SparkEngine:
         self._read(shape, list(parts.values())).createOrReplaceTempView(view_name(relation))
 
     def _read(self, shape: list[tuple[str, str]], paths: list[str]) -> "DataFrame":
-        columns = ", ".join(f"`{name}` {_spark_type(kind)}" for name, kind in shape)
+        columns = ", ".join(f"`{name}` {spark_type(kind)}" for name, kind in shape)
         if not paths:
             return self.spark.createDataFrame([], columns)
         return self.spark.read.schema(columns).parquet(*paths)
+
+    def _show_others(self, table: Table) -> None:
+        """Shows a published table in the catalogue; also before it is made again, since a run may have died before it was shown."""
+        published_whole = self.versions.parts(table).get(spark_files.WHOLE)
+        if self.catalogue is not None and published_whole is not None:
+            Catalogue(self.spark, self.catalogue).show(table, Path(published_whole))
 
     def _count(self, relation: exp.Table) -> int:
         return int(self.spark.table(view_name(relation)).count())
@@ -323,7 +336,3 @@ def _plan_of(rows: "DataFrame") -> str:
     return (
         plan if len(plan) <= _PLAN_CHARACTERS else f"{plan[:_PLAN_CHARACTERS]}\n… {len(plan) - _PLAN_CHARACTERS:,} characters more"
     )
-
-
-def _spark_type(kind: str) -> str:
-    return exp.DataType.build(kind, dialect=DIALECT).sql(dialect="spark")

@@ -40,6 +40,12 @@ def spark_sql(query: exp.Query) -> str:
     return rewritten.sql(dialect=DIALECT)
 
 
+def spark_type(kind: str) -> str:
+    """Spark's name of a DuckDB type."""
+    named: str = exp.DataType.build(kind, dialect="duckdb").sql(dialect=DIALECT)
+    return named
+
+
 def _division(node: exp.Expr) -> exp.Expr:
     # a division of decimals is a decimal of few digits there, a DOUBLE here
     node.set("this", _double(node.this))

@@ -20,7 +20,9 @@ from milestones_dagster.warehouse.table import Table
 PART = "part"
 """The column that a table by day is split by on disk, a copy of `day`: the files themselves keep all declared columns."""
 
-_ALL = "all"
+WHOLE = "all"
+"""The name of the one part of a table that is published whole."""
+
 _PREPARE = """CREATE TABLE IF NOT EXISTS operations.spark_parts (
     table_name VARCHAR NOT NULL, part VARCHAR NOT NULL, folder VARCHAR NOT NULL)"""
 
@@ -94,7 +96,7 @@ class Versions:
     def written(self, table: Table, version: Path) -> dict[str, str]:
         """Folder of every part of a version that was written."""
         if table.by is None:
-            return {_ALL: str(version)}
+            return {WHOLE: str(version)}
         return {folder.name.partition("=")[2]: str(folder) for folder in sorted(version.glob(f"{PART}=*"))}
 
     def name(self, table: Table, version: Path, replaced: Collection[date] | None) -> None:

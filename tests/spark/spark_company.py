@@ -87,7 +87,12 @@ def on_spark(config_dir: Path, control: Path, **quality: dict[str, Any]) -> Path
     beside = config_dir.with_name(f"{config_dir.name}_spark_{len(quality)}")
     shutil.copytree(config_dir, beside, dirs_exist_ok=True)
     write_yaml(
-        beside / "warehouse.yaml", {"engine": "spark", "path": str(control), "spark": {"master": "local[2]", "settings": FEW_ROWS}}
+        beside / "warehouse.yaml",
+        {
+            "engine": "spark",
+            "path": str(control),
+            "spark": {"master": "local[2]", "catalogue": "spark_catalog", "settings": FEW_ROWS},
+        },
     )
     for table, rules in quality.items():
         (beside / "quality").mkdir(exist_ok=True)

@@ -107,6 +107,13 @@ def test_a_day_made_again_leaves_the_other_days_alone(sampled):
 
 
 @pytest.mark.spark_sample
+def test_others_read_a_published_table_in_the_catalogue(sampled):
+    spark = sampled.spark.engine.spark
+    assert spark.table("spark_catalog.milestones.setup_steps").count() == len(rows(sampled.spark, "setup_steps"))
+    assert not spark.catalog.tableExists("spark_catalog.staging.subscriptions")
+
+
+@pytest.mark.spark_sample
 def test_the_run_tells_of_the_application_and_the_plan(sampled):
     facts = sampled.spark.engine.facts("feature_matrix")
     assert facts["spark_master"] == "local[2]"
