@@ -6,9 +6,10 @@ raw_events is made by Spark, but for those that a `then:` function makes of acco
 """
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -227,7 +228,7 @@ class SparkEngine:
             if relation.kind == "source":
                 self._show_source(relation.name, inputs)
             elif relation.name == EVENTS:
-                self._show_events(state)
+                self._show_events(sorted(state.days) if table.by == "day" else sorted(operations.published_days(self.warehouse)))
             elif relation.name not in self._left_out(table):
                 self._show_relation(relation)
 
@@ -249,11 +250,11 @@ class SparkEngine:
         self.warehouse.connection.sql(query).write_parquet(str(file), compression="zstd")
         self.spark.read.parquet(str(file)).createOrReplaceTempView(view_name(exp.table_(name, db="source")))
 
-    def _show_events(self, state: Behind) -> None:
-        """Shows the accepted rows of the days that are to be made."""
+    def _show_events(self, days: Sequence[date]) -> None:
+        """Shows the accepted rows of the given published days."""
         events = self.warehouse.tables[EVENTS]
         folder = self.warehouse.folder / EVENTS
-        files = [folder / f"{day}.parquet" for day in sorted(state.days)]
+        files = [folder / f"{day}.parquet" for day in days]
         rows = self._read(_declared(events), [str(file) for file in files if file.exists()])
         rows.where("refusal_reason IS NULL").createOrReplaceTempView(view_name(published(events)))
 

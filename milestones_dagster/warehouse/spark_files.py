@@ -95,7 +95,7 @@ class Versions:
 
     def written(self, table: Table, version: Path) -> dict[str, str]:
         """Folder of every part of a version that was written."""
-        if table.by is None:
+        if table.by != "day":
             return {WHOLE: str(version)}
         return {folder.name.partition("=")[2]: str(folder) for folder in sorted(version.glob(f"{PART}=*"))}
 
