@@ -150,6 +150,7 @@ class Session:
         operations.prepare(self.warehouse)
         self.warehouse.attach("config", declared.relations)
         show_days(self.warehouse)
+        self._audit = embedded_audit(self.warehouse, declared.suites)
         self.engine, self._audit_made = open_engine(declared.config, self.warehouse, declared.suites)
         self._extracts: dict[str, Extract] = {}
 
@@ -246,7 +247,7 @@ class Session:
         told = progress or (lambda *_: None)
         plan = self.days.look(partial(told, "files"))
         wanted = None if only is None else set(only)
-        outcome = self.days.make(plan, embedded_audit(self.warehouse, self.declared.suites), wanted, partial(told, "days"))
+        outcome = self.days.make(plan, self._audit, wanted, partial(told, "days"))
         refused = [{"file": file.file.name, "reason": file.reason} for file in plan.refused_files] + [
             {"day": str(day), "reason": reason} for day, reason in plan.blocked.items()
         ]

@@ -9,7 +9,7 @@ from milestones_dagster.warehouse import operations
 from milestones_dagster.warehouse.spark_files import EngineMismatchError
 
 # by day; of a source; keeping its own rows; a plain SELECT over many; pivoted; made by a function
-SAMPLE = ("account_event_daily", "subscriptions", "account_copies", "setup_steps", "feature_matrix", "activation_threshold")
+SAMPLE = ("account_event_daily", "subscriptions", "framework_versions", "setup_steps", "feature_matrix", "activation_threshold")
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,6 @@ def test_a_refused_table_publishes_nothing(sampled):
     before, version = rows(sampled.spark, "subscriptions"), version_of(sampled.spark, "subscriptions")
     rule = {
         "name": "nobody",
-        "title": "There is nobody",
         "type": "unexpected_rows_expectation",
         "kwargs": {"unexpected_rows_query": "SELECT account_id FROM {batch}"},
         "recovery": "none",
