@@ -7,7 +7,9 @@ killed run left behind is set right when its table is next looked at.
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from milestones_dagster.warehouse.spark_dialect import spark_type
+from sqlglot import exp
+
+from milestones_dagster.warehouse.spark_dialect import DIALECT, spark_type
 from milestones_dagster.warehouse.table import Table
 
 if TYPE_CHECKING:
@@ -34,15 +36,17 @@ class Catalogue:
         if table.schema not in _SHOWN_SCHEMAS:
             return
         target = f"`{self.name}`.`{table.schema}`.`{table.name}`"
+        # as a path: Spark takes the escapes of an address for letters of a name
+        place = exp.Literal.string(str(folder)).sql(dialect=DIALECT)
         columns = [(column.name, spark_type(column.type)) for column in table.columns]
         if self.spark.catalog.tableExists(f"{self.name}.{table.schema}.{table.name}"):
             facts = self.spark.sql(f"DESCRIBE TABLE EXTENDED {target}").collect()
-            if any(row.col_name == "Location" and row.data_type.rstrip("/") == folder.as_uri() for row in facts):
+            if any(row.col_name == "Location" and row.data_type.removeprefix("file:") == str(folder) for row in facts):
                 return
             if [(row.col_name, row.data_type.upper()) for row in facts[: len(columns)]] == columns:
-                self.spark.sql(f"ALTER TABLE {target} SET LOCATION '{folder.as_uri()}'")
+                self.spark.sql(f"ALTER TABLE {target} SET LOCATION {place}")
                 return
             self.spark.sql(f"DROP TABLE {target}")
         self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS `{self.name}`.`{table.schema}`")
         declared = ", ".join(f"`{name}` {kind}" for name, kind in columns)
-        self.spark.sql(f"CREATE TABLE {target} ({declared}) USING parquet LOCATION '{folder.as_uri()}'")
+        self.spark.sql(f"CREATE TABLE {target} ({declared}) USING parquet LOCATION {place}")

@@ -83,7 +83,7 @@ def open_spark(master: str, settings: Mapping[str, str], folder: Path) -> "Spark
         # options of the driver's JVM are one text: the company's come after ours
         options = " ".join(filter(None, [_log_option(folder), settings.get(_JVM_OPTIONS)]))
         # Spark's own catalogue would make its folder where the process happens to stand
-        own_folder = {"spark.sql.warehouse.dir": (folder / "catalogue").resolve().as_uri()}
+        own_folder = {"spark.sql.warehouse.dir": str((folder / "catalogue").resolve())}
         settings = {**_DEFAULTS, **own_folder, **settings, _JVM_OPTIONS: options}
     for name, value in {**settings, **SETTINGS}.items():
         builder = builder.config(name, value)
