@@ -4,6 +4,9 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# pyspark is 450 MB on disk and wanted by few: an environment of its own
+SPARK_VENV := .venv-spark
+SPARK_READY := $(SPARK_VENV)/.ready
 DEMO := data/demo
 
 # nothing that runs here reports home
@@ -12,7 +15,7 @@ export GX_ANALYTICS_ENABLED = false
 # an environment that forbids it makes every start compile every module again: twice the time
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test prove prove-quick bench ui check format lock demo docs clean
+.PHONY: help run test test-spark test-spark-sample java prove prove-quick bench ui check format lock demo docs clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -39,6 +42,23 @@ ui: $(READY) ## Serve the Dagster UI with schedules, sensors and the history of 
 # a file's tests stay together: a warehouse that they share is made once, not once in each process; the longest files are the first
 test: $(READY) ## Run all tests.
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+test-spark: java $(SPARK_READY) ## Prove every table equal on DuckDB and Spark, and Spark's promise (needs Java 17).
+	$(SPARK_VENV)/bin/python -m pytest tests/spark --timeout=3600
+
+test-spark-sample: java $(SPARK_READY) ## The same for the dialect and one table of each kind.
+	$(SPARK_VENV)/bin/python -m pytest tests/spark -m spark_sample --timeout=1200
+
+java:
+	@command -v java >/dev/null || { echo "no Java runtime: on Debian, apt-get install openjdk-17-jre-headless" >&2; exit 1; }
+
+# --no-build-isolation: pyspark is published as source, and the lock holds what builds it
+$(SPARK_READY): requirements.lock requirements-spark.lock pyproject.toml
+	$(PYTHON) -m venv $(SPARK_VENV)
+	$(SPARK_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	$(SPARK_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --no-build-isolation -r requirements-spark.lock
+	$(SPARK_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(SPARK_READY)
 
 prove: $(READY) ## Prove the evidence on planted truth, write the table into docs/proving.md (≤ 60 minutes on 2 cores).
 	$(BIN)/python -m tests.proving --write docs/proving.md
@@ -68,6 +88,7 @@ docs: $(READY) ## Write the data dictionary and the JSON Schemas again.
 
 lock: ## Resolve the dependencies again (exact versions and hashes, no addresses).
 	$(BIN)/uv pip compile pyproject.toml --extra dev --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra spark --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -c requirements.lock -o requirements-spark.lock
 
 clean: ## Remove the demonstration data, the warehouses and the environment.
-	rm -rf $(VENV) data warehouse
+	rm -rf $(VENV) $(SPARK_VENV) data warehouse

@@ -6,7 +6,7 @@ Put here how a run is timed. Keep out which runs are made (`parts.py`).
 import importlib
 import json
 import pkgutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -24,6 +24,7 @@ from milestones_dagster.orchestration.resources import MilestonesWarehouse
 from milestones_dagster.orchestration.running import StepDone, dagster_home, run_graph
 from milestones_dagster.orchestration.session import Declared, RawPublishing, Session
 from milestones_dagster.quality.results import RuleResult
+from milestones_dagster.warehouse.gate import Audit
 from milestones_dagster.warehouse.publish import Publishing
 from milestones_dagster.warehouse.table import Table
 
@@ -44,6 +45,10 @@ class TimedSession(Session):
     timings: Path
     is_gated: bool = True
     _gate: Spent
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._audit, self._audit_made = self._timed(self._audit), self._timed(self._audit_made)
 
     def load_events(
         self,
@@ -67,16 +72,19 @@ class TimedSession(Session):
         self._note(name, spent, made.row_count, made.state)
         return made
 
-    def _audit(self, table: Table, relation: exp.Table) -> list[RuleResult]:
-        if not self.is_gated:
-            return [
-                RuleResult(rule, passed=True, errored=None, unexpected_count=0, total_count=0, share=None, bound=rule.bound)
-                for rule in self.declared.suites[table.name]
-            ]
-        with spending() as spent:
-            results = super()._audit(table, relation)
-        self._gate.add(spent)
-        return results
+    def _timed(self, audit: Audit[RuleResult]) -> Audit[RuleResult]:
+        def timed(table: Table, relation: exp.Table) -> Sequence[RuleResult]:
+            if not self.is_gated:
+                return [
+                    RuleResult(rule, passed=True, errored=None, unexpected_count=0, total_count=0, share=None, bound=rule.bound)
+                    for rule in self.declared.suites[table.name]
+                ]
+            with spending() as spent:
+                results = audit(table, relation)
+            self._gate.add(spent)
+            return results
+
+        return timed
 
     def _note(self, name: str, spent: Spent, rows: int, state: str) -> None:
         line = {

@@ -55,7 +55,7 @@ def build_assets(
 
 
 def _spec(declared: Declared, table: Table, keys: dict[str, dg.AssetKey]) -> dg.AssetSpec:
-    kinds = {"duckdb", "parquet"} if table.name == "raw_events" else {"duckdb", "sql"}
+    kinds = {"duckdb", "parquet"} if table.name == "raw_events" else {declared.config.warehouse.engine, "sql"}
     return dg.AssetSpec(
         key=keys[table.name],
         deps=[keys[name] for name in table.dependencies],

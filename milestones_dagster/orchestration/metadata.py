@@ -64,6 +64,7 @@ def made_metadata(session: Session, table: Table, publishing: Publishing[RuleRes
     return {
         **told,
         **_part(publishing),
+        **_engine_facts(session, table),
         "dagster/row_count": publishing.row_count,
         "rows_made": publishing.rows_made,
         "as_of": f"{observed.as_of:%Y-%m-%d %H:%M} UTC",
@@ -76,6 +77,12 @@ def made_metadata(session: Session, table: Table, publishing: Publishing[RuleRes
 def _part(publishing: Publishing[RuleResult]) -> dict[str, Any]:
     part = publishing.part
     return {} if part is None else {"months_made": part.months, "accounts_made": part.accounts}
+
+
+def _engine_facts(session: Session, table: Table) -> dict[str, Any]:
+    """What the engine tells of the making, a plan as a block of text."""
+    facts = session.engine.facts(table.name)
+    return {name: dg.MetadataValue.md(f"```\n{text}\n```") if "\n" in text else text for name, text in facts.items()}
 
 
 def _state(state: str, reason: str) -> str:

@@ -17,6 +17,7 @@ from dagster_duckdb import DuckDBResource
 from pydantic import Field, PrivateAttr
 
 from milestones_dagster.orchestration.session import Declared, Session
+from milestones_dagster.warehouse.spark_files import EngineMismatchError
 
 _HOLDER = re.compile(r"held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 _PAUSE_SECONDS = 0.5
@@ -113,6 +114,8 @@ class MilestonesWarehouse(DuckDBResource):
         try:
             yield self
         finally:
+            if self._session is not None:
+                self._session.close()
             self._session = None
             self._connection.close()
             self._connection = None
@@ -122,13 +125,23 @@ class MilestonesWarehouse(DuckDBResource):
 
         Raises:
             RuntimeError: outside a run.
+            WarehouseError: the tables were made by another engine than the config names.
         """
         if self._connection is None:
             raise RuntimeError("the warehouse is open only during a run")
         if self._session is None:
             as_of = date.fromisoformat(self.as_of) if self.as_of is not None else None
-            self._session = Session(declared, self._connection, Path(self.folder), self._run_id, as_of)
+            self._session = _begun(declared, self._connection, Path(self.folder), self._run_id, as_of)
         return self._session
+
+
+def _begun(
+    declared: Declared, connection: duckdb.DuckDBPyConnection, folder: Path, run_id: str, as_of: date | None = None
+) -> Session:
+    try:
+        return Session(declared, connection, folder, run_id, as_of)
+    except EngineMismatchError as error:
+        raise WarehouseError(str(error)) from error
 
 
 @contextmanager
@@ -138,7 +151,7 @@ def open_session(
     """A session outside a run, on a connection that is closed when the block ends; `on_wait` is told who holds the warehouse.
 
     Raises:
-        WarehouseError: the warehouse cannot be opened, or another process holds it.
+        WarehouseError: the warehouse cannot be opened, another process holds it, or another engine made its tables.
     """
     connection = open_warehouse(
         Path(warehouse.database),
@@ -147,6 +160,10 @@ def open_session(
         on_wait=on_wait,
     )
     try:
-        yield Session(declared, connection, Path(warehouse.folder), "command line")
+        session = _begun(declared, connection, Path(warehouse.folder), "command line")
+        try:
+            yield session
+        finally:
+            session.close()
     finally:
         connection.close()

@@ -19,7 +19,7 @@ from sqlglot import exp
 from milestones_dagster.config.company import CompanyConfig
 from milestones_dagster.config.masking import as_written
 from milestones_dagster.config.relations import Relation, relations
-from milestones_dagster.quality.audit import audit
+from milestones_dagster.orchestration.engines import embedded_audit, open_engine
 from milestones_dagster.quality.merging import merged
 from milestones_dagster.quality.results import RuleResult
 from milestones_dagster.quality.suites import Rule, SuiteError, suite
@@ -29,7 +29,7 @@ from milestones_dagster.warehouse.days import DayOutcome, DayPlan, RawDays
 from milestones_dagster.warehouse.duckdb import Warehouse
 from milestones_dagster.warehouse.limits import within_limits
 from milestones_dagster.warehouse.observation import AsOfError, Observation, run_relations
-from milestones_dagster.warehouse.publish import Behind, Compute, Inputs, Publishing, behind, features_of, make
+from milestones_dagster.warehouse.publish import Behind, Compute, Inputs, Publishing, behind, features_of
 from milestones_dagster.warehouse.snapshots import SNAPSHOT_KINDS, Extract, extract, extracted_at
 from milestones_dagster.warehouse.source_files import FileRefused
 from milestones_dagster.warehouse.table import Table, load_tables
@@ -152,6 +152,8 @@ class Session:
         operations.prepare(self.warehouse)
         self.warehouse.attach("config", declared.relations)
         show_days(self.warehouse)
+        self._audit = embedded_audit(self.warehouse, declared.suites)
+        self.engine, self._audit_made = open_engine(declared.config, self.warehouse, declared.suites)
         self._extracts: dict[str, Extract] = {}
 
     # --- what a run knows -------------------------------------------------------------------------------------------
@@ -282,7 +284,7 @@ class Session:
             ]
         inputs = self.inputs(name)
         with within_limits(self.warehouse.connection, name, self.warehouse.folder):
-            made = make(self.warehouse, table, inputs, self._audit, partial(self._on_commit, table))
+            made = self.engine.make(table, inputs, self._audit_made, partial(self._on_commit, table))
         if table.by != "day" and made.state == "unchanged":
             self._record_framework()
         return replace(made, results=[*files, *made.results])
@@ -330,13 +332,9 @@ class Session:
 
         return compute
 
-    def _audit(self, table: Table, relation: exp.Table) -> list[RuleResult]:
-        return audit(
-            self.warehouse.connection,
-            f"{relation.db}.{relation.name}",
-            self.declared.suites[table.name],
-            table.key,
-        )
+    def close(self) -> None:
+        """Lets go of what the engine holds; the connection is the caller's."""
+        self.engine.close()
 
     def _on_commit(self, table: Table) -> None:
         """Records, with the rows, the extracts and the definitions that they were made from."""

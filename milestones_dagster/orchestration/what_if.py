@@ -94,7 +94,11 @@ def _session(declared: Declared, published: MilestonesWarehouse, copy: Path) -> 
     connection = duckdb.connect(str(copy), config=dict(published.connection_config))
     try:
         as_of = date.fromisoformat(published.as_of) if published.as_of is not None else None
-        yield Session(declared, connection, Path(published.folder), "what-if", as_of)
+        session = Session(declared, connection, Path(published.folder), "what-if", as_of)
+        try:
+            yield session
+        finally:
+            session.close()
     finally:
         connection.close()
 

@@ -1,14 +1,15 @@
 """The rules as great-expectations' own objects, and the process's one context of that library.
 
-Put here how a rule becomes an expectation. Keep out running it and reading its answer (`audit.py`). The library is imported inside
+Put here how a rule becomes an expectation. Keep out running it and reading its answer (`asking.py`). The library is imported inside
 functions alone: its import takes seconds.
 """
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any, ClassVar
 
 from milestones_dagster.quality.expectation_types import SQL_TYPE
-from milestones_dagster.quality.queries import escape_colons, summary_query
+from milestones_dagster.quality.queries import summary_query
 from milestones_dagster.quality.suites import QUERY, Rule
 
 # where an expectation keeps the name of its rule
@@ -64,8 +65,12 @@ def counted_rows() -> Any:
     return CountedRowsExpectation
 
 
-def expectation_of(rule: Rule) -> Any:
+def expectation_of(rule: Rule, in_engine_words: Callable[[str], str]) -> Any:
     """The expectation of a rule.
+
+    Args:
+        rule: the rule.
+        in_engine_words: makes of a query in great-expectations' form what the library must be given for the engine.
 
     Raises:
         Exception: whatever the library or its pydantic says of the rule's type or kwargs.
@@ -74,6 +79,6 @@ def expectation_of(rule: Rule) -> Any:
 
     described = {"severity": rule.severity, "meta": {RULE: rule.name}}
     if rule.type == SQL_TYPE:
-        query = escape_colons(summary_query(rule.name, rule.kwargs[QUERY], rule.total, rule.group_by))
+        query = in_engine_words(summary_query(rule.name, rule.kwargs[QUERY], rule.total, rule.group_by))
         return counted_rows()(unexpected_rows_query=query, **described)
     return get_expectation_impl(rule.type)(**rule.kwargs, **described)

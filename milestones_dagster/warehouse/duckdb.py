@@ -105,7 +105,10 @@ class Warehouse:
     def exists(self, table: exp.Table) -> bool:
         """Whether a table or view of that schema and name is there."""
         found = self.scalar(
-            "SELECT count(*) FROM duckdb_tables() WHERE database_name = current_database() AND schema_name = ? AND table_name = ?",
+            """SELECT count(*) FROM (
+                SELECT database_name, schema_name, table_name FROM duckdb_tables()
+                UNION ALL SELECT database_name, schema_name, view_name FROM duckdb_views())
+            WHERE database_name = current_database() AND schema_name = ? AND table_name = ?""",
             [table.db, table.name],
         )
         return bool(found)
