@@ -1,8 +1,8 @@
 """Asking great-expectations, whatever the engine: rules become expectations, answers become counts, shares and sample keys.
 
 Put here what an audit has in common on every engine. Keep out the form of a rule for the library (`expectations.py`) and the
-engine's own: how a batch is opened and how a sample is read (`audit.py`, `spark_audit.py`). The library is imported inside functions
-alone: its import takes seconds.
+engine's own: how a batch is opened and how a sample is read (`audit.py`, `spark_audit.py`). The library is imported inside
+functions alone: its import takes seconds.
 """
 
 import logging
