@@ -22,7 +22,6 @@ ALL_PARTS = (
     "limit",
     "gated",
     "ungated",
-    "serving",
     "pandas",
     "forest",
     "day",
