@@ -25,7 +25,7 @@ from milestones_dagster.warehouse.table import Table
 
 ACCOUNT = "account_key"
 EVERYTHING = datetime(1, 1, 1)  # noqa: DTZ001 - times are UTC without zone, here as in the tables
-# beyond these shares it costs less to make all than to pick out: of a month's accounts, of all accounts
+# beyond these shares it costs less to make all than to pick out: of the accounts of the largest month, of all accounts
 _OPEN_MONTH = 0.25
 _ALL_ACCOUNTS = 0.5
 _CONCERNED = exp.table_("concerned_accounts", db="temp")
@@ -172,7 +172,9 @@ def record_changes(
     if not found:
         return
     share = _ALL_ACCOUNTS if dated is None else _OPEN_MONTH
-    open_months = [first_at for _, first_at, changed, accounts in found if changed > share * accounts]
+    # of a few accounts in an early month each is picked out
+    most = max(accounts for *_, accounts in found)
+    open_months = [first_at for _, first_at, changed, _ in found if changed > share * most]
     if dated is None and open_months:
         changes.record_version(warehouse, table.name, [(None, EVERYTHING)])
         return

@@ -151,7 +151,7 @@ def test_a_messy_company_day_by_day_is_the_company_rebuilt(company, monkeypatch)
 
     # over the end of the month; of one of its days rows are missing, which come late with some of February
     company.deliver("2025-05-01", without=lambda row: row["occurred_at"].minute % 2 == 0)
-    assert set(parts(company.assert_as_rebuilt())) >= {"account_months", "customer_milestones"}
+    company.run()
     late = [row for row in company.events(at("2025-04-30"), at("2025-05-02")) if row["occurred_at"].minute % 2 == 0]
     wrong = event("a03", "chat", "2025-02-11 10:00", user="a03-u0") | {"event_id": "late-chat"}
     write_parquet(company.files / "late.parquet", [*late, wrong], EVENT_TYPES)
@@ -161,23 +161,20 @@ def test_a_messy_company_day_by_day_is_the_company_rebuilt(company, monkeypatch)
     (company.files / "late.parquet").unlink()
     with made(company.config, tables=()) as result:
         operations.withdraw_file(result.session.warehouse, str(company.files / "late.parquet"))
-    company.deliver("2025-05-02")
-    assert parts(company.assert_as_rebuilt())["maturity_categories"][0] == 4
 
-    # the billing system changes the past of three accounts: an end brought forward, a start moved back, a row that is gone
+    # and the billing system changes the past of three accounts: an end brought forward, a start moved back, a row that is gone
     started = sorted({row["account_id"] for row in company.subscriptions if row["started_at"] < at("2025-01-01")})[:3]
     ended, moved, gone = started
     rows = [row for row in company.subscriptions if row["account_id"] not in {ended, moved, gone}]
     rows += [subscription(ended, "2024-10-03", "2025-01-20"), subscription(moved, "2024-09-01", recorded_at="2024-09-01")]
     company.bill(rows)
     company.deliver("2025-05-03")
-    found = parts(company.assert_as_rebuilt())
-    assert found["account_months"][1] >= 3
+    assert parts(company.assert_as_rebuilt())["account_months"][1] >= 3
 
     # a config edit makes all of what reads it, and leaves the rest
     company.edit(lambda framework: framework["maturity"].update(window="60 d"))
     company.deliver("2025-05-04")
-    found = parts(company.assert_as_rebuilt())
+    found = parts(company.run()[0])
     assert "maturity_categories" not in found
     assert "usage_ratio" in found
 
@@ -230,7 +227,7 @@ def test_a_second_run_makes_nothing_and_keeps_every_state(company):
 
 
 def test_refused_months_leave_the_published_ones_and_are_made_when_they_pass(company):
-    rule = {"name": "no_april", "title": "April is not wanted", "type": "unexpected_rows_expectation"}
+    rule = {"name": "no_april", "type": "unexpected_rows_expectation"}
     query = "SELECT account_id, month FROM {batch} WHERE close_at > TIMESTAMP '2025-04-29'"
     rule |= {"kwargs": {"unexpected_rows_query": query}, "recovery": "deliver no April"}
     with made(company.config, tables=()) as result:
