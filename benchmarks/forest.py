@@ -1,7 +1,7 @@
 """The ranking of features beside one scikit-learn forest of the same settings on the same rows: `python -m benchmarks.forest`.
 
-Put here what is measured of the forest alone, on rows made in memory. Keep out companies with events (`company.py`) and the tables that
-a run makes (`product.py`). The ratio is the measure: both sides run in this process, turn by turn, on all cores.
+Put here what is measured of the forest alone, on rows made in memory. Keep out companies with events (`company.py`) and the
+tables that a run makes (`product.py`). The ratio is the measure: both sides run in this process, turn by turn, on all cores.
 """
 
 import argparse
@@ -22,7 +22,8 @@ from milestones_dagster.evidence.fold_fit import forest_size
 from milestones_dagster.evidence.permutation import fit_forest
 
 MEASURES: Final = (
-    *("used",) * 21, *("setting",) * 6, *("days",) * 15, *("count",) * 9, *("count_per_seat",) * 5, *("trend",) * 2, *("attribute",) * 2,
+    *("used",) * 21, *("setting",) * 6, *("days",) * 15, *("count",) * 9, *("count_per_seat",) * 5, *("trend",) * 2,
+    *("attribute",) * 2,
 )  # fmt: skip
 """Of the features, over and over: as many of each kind as the demonstration's catalogue has, 60 in all."""
 
