@@ -1,7 +1,7 @@
 """The ranking of features beside one scikit-learn forest of the same settings on the same rows: `python -m benchmarks.forest`.
 
-Put here what is measured of the forest alone, on rows made in memory. Keep out companies with events (`company.py`) and the tables
-that a run makes (`product.py`). The ratio is the measure: both sides run in this process, turn by turn, on all cores.
+Put here what is measured of the forest alone, on rows made in memory. Keep out companies with events (`company.py`) and the
+tables that a run makes (`product.py`). The ratio is the measure: both sides run in this process, turn by turn, on all cores.
 """
 
 import argparse

@@ -140,6 +140,13 @@ class FeatureRanking(Model):
         description="Resamples of accounts per interval.",
         json_schema_extra=unit("resamples"),
     )
+    maximum_rows: Integer = Field(
+        default=60_000,
+        ge=1_000,
+        le=100_000_000,
+        description="Rows that are read at most; of more, those of accounts drawn whole by a hash. Time and memory grow with it.",
+        json_schema_extra=unit("rows"),
+    )
     seed: Integer = Field(default=0, ge=0, le=2**32 - 1, description="Start of every random draw.", json_schema_extra=unit("seed"))
 
 

@@ -273,7 +273,8 @@ def _ranking(framework: Framework) -> Relation:
     ranking = framework.feature_ranking
     return _relation(
         "folds INTEGER, train_share DOUBLE, trees INTEGER, minimum_leaf INTEGER, maximum_depth INTEGER, "
-        "maximum_samples DOUBLE, repeats INTEGER, grouped_from DOUBLE, decoys INTEGER, resamples INTEGER, seed BIGINT",
+        "maximum_samples DOUBLE, repeats INTEGER, grouped_from DOUBLE, decoys INTEGER, resamples INTEGER, maximum_rows BIGINT, "
+        "seed BIGINT",
         [
             (
                 ranking.folds,
@@ -286,6 +287,7 @@ def _ranking(framework: Framework) -> Relation:
                 float(ranking.grouped_from),
                 ranking.decoys,
                 ranking.resamples,
+                ranking.maximum_rows,
                 ranking.seed,
             )
         ],
@@ -295,8 +297,18 @@ def _ranking(framework: Framework) -> Relation:
 def _threshold_search(framework: Framework) -> Relation:
     search = framework.threshold_search
     return _relation(
-        "least_reach DOUBLE, greatest_reach DOUBLE, candidates INTEGER, resamples INTEGER, permutations INTEGER, seed BIGINT",
-        [(*map(float, search.reach), search.candidates, search.resamples, search.permutations, search.seed)],
+        "least_reach DOUBLE, greatest_reach DOUBLE, candidates INTEGER, resamples INTEGER, permutations INTEGER, "
+        "maximum_accounts BIGINT, seed BIGINT",
+        [
+            (
+                *map(float, search.reach),
+                search.candidates,
+                search.resamples,
+                search.permutations,
+                search.maximum_accounts,
+                search.seed,
+            )
+        ],
     )
 
 

@@ -98,6 +98,14 @@ class ThresholdSearch(Model):
         description="Permutations of the outcomes for the p of the best of many cells.",
         json_schema_extra=unit("permutations"),
     )
+    maximum_accounts: Integer = Field(
+        default=200_000,
+        ge=1_000,
+        le=100_000_000,
+        description="Accounts that are read at most, of more those drawn by a hash: by the search, its resamples, permutations and "
+        "placebo, and the validation of activation. Time and memory grow with it.",
+        json_schema_extra=unit("accounts"),
+    )
     seed: Integer = Field(default=0, ge=0, le=2**32 - 1, description="Start of every random draw.", json_schema_extra=unit("seed"))
 
     @model_validator(mode="after")

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from milestones_dagster.evidence import association
 from milestones_dagster.evidence.activation_words import Facts, note, sentence
 from milestones_dagster.evidence.association import Interval
-from milestones_dagster.evidence.splits import stable_hash
+from milestones_dagster.evidence.splits import drawn
 from milestones_dagster.evidence.survival import (
     HazardRatio,
     MeanDifference,
@@ -31,7 +31,7 @@ from milestones_dagster.evidence.survival import (
 from milestones_dagster.evidence.threshold_search import halves
 
 if TYPE_CHECKING:
-    from milestones_dagster.config.framework import Framework
+    from milestones_dagster.config.framework import Framework, ThresholdSearch
 
 _Floats = NDArray[np.float64]
 _Booleans = NDArray[np.bool_]
@@ -44,8 +44,6 @@ LEAST_USAGE_MONTHS: Final = 2
 GRID_DAYS: Final = 7
 MOST_TO_TALK_TO: Final = 20
 SECONDS_PER_DAY: Final = 86_400
-LARGEST_FRAME: Final = 200_000
-"""Accounts. Above it accounts are left out by hash: the intervals are narrow there, and time is not."""
 
 
 @dataclass(frozen=True)
@@ -98,20 +96,20 @@ class Followed:
         return floor(self.horizon.min()) if self.horizon.size else 0
 
 
-def followed(frame: pd.DataFrame, threshold: float, *, is_later_half: bool, seed: int) -> Followed:
+def followed(frame: pd.DataFrame, threshold: float, config: "ThresholdSearch", *, is_later_half: bool) -> Followed:
     """Return the accounts that are compared, sorted by key.
 
     Args:
         frame: rows of `activation_follow_up`, in any order.
         threshold: of the count before L; NaN, and nobody is compared.
+        config: how many accounts are read at most, and the seed of the hash that draws them, as the search does.
         is_later_half: only the later half, in whole cohort months, of the accounts on which a threshold is sought; for
             a threshold that the earlier half has chosen.
-        seed: of the hash that leaves accounts out above `LARGEST_FRAME`, as the search for the threshold does.
     """
     ordered = frame.sort_values("account_key", ignore_index=True)
-    if len(ordered) > LARGEST_FRAME:
-        kept = np.argsort(stable_hash(ordered["account_key"].to_numpy(dtype=np.int64), seed), kind="stable")[:LARGEST_FRAME]
-        ordered = ordered.iloc[np.sort(kept)].reset_index(drop=True)
+    if len(ordered) > config.maximum_accounts:
+        kept = drawn(ordered["account_key"].to_numpy(dtype=np.int64), config.maximum_accounts, config.seed)
+        ordered = ordered.loc[kept].reset_index(drop=True)
     if is_later_half:
         ordered = ordered.loc[~halves(ordered["cohort_month"].to_numpy(dtype="datetime64[D]"))].reset_index(drop=True)
     if not np.isfinite(threshold):
@@ -146,15 +144,17 @@ def validation(frame: pd.DataFrame, framework: "Framework", also: Mapping[str, p
     Args:
         frame: rows of `activation_follow_up` and threshold, threshold_origin, seed, and how many accounts are in no
             group (left_before, locked), the same in every row.
-        framework: the basis of retention is read.
+        framework: the basis of retention, how many accounts are read and by which seed.
         also: no further tables.
 
     Raises:
         ValueError: an account is censored before the horizon.
     """
     del also
-    threshold, is_later_half, seed = _terms(frame, framework)
-    rows = followed(frame, threshold, is_later_half=is_later_half, seed=seed)
+    threshold, is_later_half = _terms(frame)
+    config = framework.threshold_search
+    rows = followed(frame, threshold, config, is_later_half=is_later_half)
+    sampled = (min(len(frame), config.maximum_accounts), len(frame))
     is_billed = framework.outcomes.retention.basis == "subscriptions"
     apart = _apart(frame)
     made = []
@@ -164,7 +164,7 @@ def validation(frame: pd.DataFrame, framework: "Framework", also: Mapping[str, p
         shown[0] |= apart
         for row in shown:
             facts = Facts.of(row, outcome, hidden=len(found) - len(shown), is_billed=is_billed, is_later_half=is_later_half)
-            made.append({"outcome": outcome, **row, "sentence": sentence(facts), "note": note(facts)})
+            made.append({"outcome": outcome, **row, "sentence": sentence(facts), "note": note(facts, *sampled)})
     return pd.DataFrame(made).assign(threshold=threshold, is_later_half=is_later_half)
 
 
@@ -173,12 +173,12 @@ def curves(frame: pd.DataFrame, framework: "Framework", also: Mapping[str, pd.Da
 
     Args:
         frame: as for `validation`.
-        framework: not read but for a frame without rows.
+        framework: how many accounts are read, and by which seed.
         also: no further tables.
     """
     del also
-    threshold, is_later_half, seed = _terms(frame, framework)
-    rows = followed(frame, threshold, is_later_half=is_later_half, seed=seed).awake
+    threshold, is_later_half = _terms(frame)
+    rows = followed(frame, threshold, framework.threshold_search, is_later_half=is_later_half).awake
     made = [_curve(rows.where(rows.activated), "activated"), _curve(rows.where(~rows.activated), "not_activated")]
     return pd.concat(made, ignore_index=True)
 
@@ -282,13 +282,13 @@ def _talk_to(rows: Followed, reached: _Booleans) -> str | None:
     return ", ".join(str(rows.account_id[row]) for row in ranked[:MOST_TO_TALK_TO]) or None
 
 
-def _terms(frame: pd.DataFrame, framework: "Framework") -> tuple[float, bool, int]:
-    """Return the threshold, whether the later half alone is compared, and the seed."""
+def _terms(frame: pd.DataFrame) -> tuple[float, bool]:
+    """Return the threshold, and whether the later half alone is compared."""
     if frame.empty:
-        return nan, False, framework.threshold_search.seed
+        return nan, False
     threshold = frame["threshold"].iloc[0]
     is_derived = frame["threshold_origin"].iloc[0] == "derived"
-    return nan if pd.isna(threshold) else float(threshold), is_derived, int(frame["seed"].iloc[0])
+    return nan if pd.isna(threshold) else float(threshold), is_derived
 
 
 def _apart(frame: pd.DataFrame) -> dict[str, object]:

@@ -91,9 +91,9 @@ def sentence(facts: Facts) -> str:
     )
 
 
-def note(facts: Facts) -> str:
-    """Return who is in neither group, and what else a reader must know."""
-    sentences = []
+def note(facts: Facts, read: int, accounts: int) -> str:
+    """Return who is in neither group, and what else a reader must know; `read` of so many accounts were drawn."""
+    sentences = [] if read == accounts else [f"Of {accounts:,} accounts {read:,} were drawn by hash."]
     if facts["left_out"]:
         share = facts["left_out"] / (facts["left_out"] + facts["accounts"])
         who = "were dormant at the landmark already" if facts.is_time else "have not seen three whole months end"

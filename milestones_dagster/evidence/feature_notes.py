@@ -10,7 +10,7 @@ import numpy as np
 from milestones_dagster.evidence.association import wilson
 from milestones_dagster.evidence.fold_fit import forest_size
 from milestones_dagster.evidence.held_out import Evidence
-from milestones_dagster.evidence.ranking_rows import LARGEST_MATRIX, Rows
+from milestones_dagster.evidence.ranking_rows import Drawn, Rows
 from milestones_dagster.evidence.splits import LEAST_ACCOUNTS_BY_CLASS, Split
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def is_calibrated(evidence: Evidence | None, decoys: int) -> bool:
     return evidence is None or not float(wilson(evidence.decoys_passed, decoys).lower) > MOST_BY_CHANCE
 
 
-def note(rows: Rows, split: Split, config: "FeatureRanking", evidence: Evidence | None, *, unknown_rows: int, left_out: int) -> str:
+def note(rows: Rows, split: Split, config: "FeatureRanking", evidence: Evidence | None, drawn: Drawn) -> str:
     """Return the sentences that a reader needs to judge the ranking."""
     sentences = [_of_split(rows, split)]
     if evidence is not None:
@@ -38,10 +38,13 @@ def note(rows: Rows, split: Split, config: "FeatureRanking", evidence: Evidence 
         sentences.append(f"{evidence.decoys_passed} of {config.decoys} decoys passed.")
         if not is_calibrated(evidence, config.decoys):
             sentences.append("Not calibrated: decoys pass more often than chance lets them.")
-    if unknown_rows:
-        sentences.append(f"{unknown_rows:,} rows without a known outcome are left out.")
-    if left_out:
-        sentences.append(f"{left_out:,} rows of accounts beyond the first {LARGEST_MATRIX:,} rows, by hash, left out.")
+    if drawn.unknown:
+        sentences.append(f"{drawn.unknown:,} rows without a known outcome are left out.")
+    if drawn.is_sample:
+        sentences.append(
+            f"Of {drawn.accounts:,} accounts {drawn.read:,} were drawn by hash, with all of their rows: {rows.accounts.size:,} of "
+            f"{drawn.rows:,}."
+        )
     return " ".join(sentence for sentence in sentences if sentence)
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from milestones_dagster.evidence.feature_notes import is_calibrated, note
 from milestones_dagster.evidence.feature_verdicts import verdicts
 from milestones_dagster.evidence.held_out import Evidence, Importance, Quality, measured
-from milestones_dagster.evidence.ranking_rows import Rows, known_rows, limited, with_decoys
+from milestones_dagster.evidence.ranking_rows import Rows, drawn_rows, known_rows, with_decoys
 from milestones_dagster.evidence.splits import Split, split_rows
 
 if TYPE_CHECKING:
@@ -156,8 +156,8 @@ def ranking(
     features = sorted(catalogue, key=lambda feature: feature.name)
     if not features:
         return pd.DataFrame(columns=list(COLUMNS))
-    matrix = known_rows(frame, features)
-    rows, left_out = limited(matrix, config.seed)
+    drawn = drawn_rows(frame, config.maximum_rows, config.seed)
+    rows = known_rows(drawn.frame, features)
     split = split_rows(
         accounts=rows.accounts,
         observed_at=rows.observed_at,
@@ -180,10 +180,10 @@ def ranking(
         result[name] = values
     result = result.join(adoption.set_index("feature")[list(ADOPTION)].astype("float64"), on="feature")
     result = pd.concat([result, verdicts(result, benchmark)], axis=1)
-    result["talk_to"] = _talk_to(frame, rows, evidence, result["verdict"])
+    result["talk_to"] = _talk_to(drawn.frame, rows, evidence, result["verdict"])
     for name, value in _of_the_whole(evidence, rows, split, config).items():
         result[name] = value
-    result["note"] = note(rows, split, config, evidence, unknown_rows=len(frame) - matrix.outcome.size, left_out=left_out)
+    result["note"] = note(rows, split, config, evidence, drawn)
     return _ranked(result)[list(COLUMNS)]
 
 

@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 ZERO_WHEN_MISSING: Final = frozenset({"used", "days", "count", "users", "setting"})
 """Measures of which no row means none: not used, never switched on."""
 
-LARGEST_MATRIX = 60_000
-"""Rows. Above it whole accounts are left out by hash: the intervals are narrow there, and memory and time are not."""
-
 _MATRIX = ("account_key", "observed_at", "known_at", "retained", "plan", "size_stratum")
 
 
@@ -66,6 +63,57 @@ class Rows:
         )
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """The part of a feature matrix that is read.
+
+    Attributes:
+        frame: rows with a known outcome, those of whole accounts.
+        rows, accounts: how many with a known outcome there are in all.
+        read: accounts in `frame`.
+        unknown: rows without a known outcome.
+    """
+
+    frame: pd.DataFrame
+    rows: int
+    accounts: int
+    read: int
+    unknown: int
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether accounts are left out."""
+        return self.read < self.accounts
+
+
+def drawn_rows(frame: pd.DataFrame, most: int, seed: int) -> Drawn:
+    """Return the rows with a known outcome, or, above so many, those of as many whole accounts, by hash, as fit in.
+
+    Nothing but these rows is copied: a matrix of all months of all accounts is large.
+
+    Args:
+        frame: account_key, retained, and whatever else is wanted of the rows.
+        most: rows.
+        seed: of the hash.
+
+    Raises:
+        ValueError: one of the two columns is missing.
+    """
+    _require(frame, ("account_key", "retained"))
+    known = np.flatnonzero(frame["retained"].notna())
+    accounts = frame["account_key"].to_numpy(dtype=np.int64)[known]
+    distinct = np.unique(accounts).size
+    if known.size > most:
+        # another seed than the folds': the accounts kept must not be those of one fold
+        place = stable_hash(accounts, seed + 1)
+        is_kept = place < np.partition(place, most)[most]
+        known, accounts = known[is_kept], accounts[is_kept]
+    part = frame.take(known)
+    return Drawn(
+        part, int(frame["retained"].notna().sum()), distinct, np.unique(accounts).size, int(frame["retained"].isna().sum())
+    )
+
+
 def known_rows(frame: pd.DataFrame, catalogue: Sequence["Feature"]) -> Rows:
     """Return the rows of a feature matrix whose outcome is known, in the order of account and date.
 
@@ -73,9 +121,7 @@ def known_rows(frame: pd.DataFrame, catalogue: Sequence["Feature"]) -> Rows:
         ValueError: a column is missing, an account has two rows of one date, or a feature holds an infinite value.
     """
     names = [feature.name for feature in catalogue]
-    absent = [name for name in _MATRIX if name not in frame.columns]
-    if absent:
-        raise ValueError(f"feature_matrix has no column {', '.join(absent)}")
+    _require(frame, _MATRIX)
     absent = [name for name in names if name not in frame.columns]
     if absent:
         raise ValueError(f"feature_matrix has no column for the catalogue features {', '.join(absent)}")
@@ -103,18 +149,6 @@ def known_rows(frame: pd.DataFrame, catalogue: Sequence["Feature"]) -> Rows:
         kinds=np.array([sets.index(own) for own in plans], dtype=np.intp),
         is_eligible=np.column_stack([known["plan"].isin(own).to_numpy() if own else every for own in sets]),
     )
-
-
-def limited(rows: Rows, seed: int) -> tuple[Rows, int]:
-    """Return the rows of as many accounts, in order of their hash, as fit in `LARGEST_MATRIX`, and how many are not."""
-    if rows.accounts.size <= LARGEST_MATRIX:
-        return rows, 0
-    # another seed than the folds': the accounts kept must not be those of one fold
-    order = np.argsort(stable_hash(rows.accounts, seed + 1), kind="stable")
-    account_of_next = rows.accounts[order[LARGEST_MATRIX]]
-    kept = order[:LARGEST_MATRIX]
-    kept = np.sort(kept[rows.accounts[kept] != account_of_next])
-    return rows.of(kept), rows.accounts.size - kept.size
 
 
 def with_decoys(rows: Rows, count: int, seed: int) -> Rows:
@@ -163,6 +197,12 @@ def one_per_account(rows: Rows, places: NDArray[np.intp], seed: int) -> NDArray[
     is_first = np.append(True, np.diff(accounts) != 0)[: accounts.size]
     chosen: NDArray[np.intp] = places[order[is_first]]
     return chosen
+
+
+def _require(frame: pd.DataFrame, columns: Sequence[str]) -> None:
+    absent = [name for name in columns if name not in frame.columns]
+    if absent:
+        raise ValueError(f"feature_matrix has no column {', '.join(absent)}")
 
 
 def _levels(values: pd.Series) -> NDArray[np.intp]:

@@ -63,6 +63,21 @@ def stable_hash(keys: NDArray[np.int64], seed: int) -> NDArray[np.uint64]:
         return _mix((keys.astype(np.int64).view(np.uint64) ^ start) + np.uint64(0x9E3779B97F4A7C15))
 
 
+def drawn(accounts: NDArray[np.int64], most: int, seed: int) -> NDArray[np.bool_]:
+    """Return which accounts are in a sample of at most so many, the same in any order; all of them where they are no more.
+
+    The hash decides, and nothing that is known of an account: a simple random sample, in which every stratum has its share.
+
+    Args:
+        accounts: each once, shape (accounts,).
+        most: accounts, ≥ 0.
+        seed: of the hash.
+    """
+    kept = np.zeros(accounts.size, dtype=np.bool_)
+    kept[np.argsort(stable_hash(accounts, seed), kind="stable")[:most]] = True
+    return kept
+
+
 def _mix(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
     state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

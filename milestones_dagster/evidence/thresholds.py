@@ -24,7 +24,7 @@ from milestones_dagster.evidence.association import (
     phi,
     trust,
 )
-from milestones_dagster.evidence.splits import stable_hash
+from milestones_dagster.evidence.splits import drawn
 from milestones_dagster.evidence.threshold_notes import Counts, between, nearest, note
 from milestones_dagster.evidence.threshold_resamples import Stability, response, stability
 from milestones_dagster.evidence.threshold_search import Rows, Search, halves
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
     from milestones_dagster.config.framework import Framework, ThresholdSearch
 
 _Floats = NDArray[np.float64]
-
-LARGEST_FRAME = 200_000
-"""Accounts. Above it accounts are left out by hash: the intervals are narrow there, and time is not."""
 
 LEAST_CANDIDATES = 3
 SIGNIFICANT = 0.05
@@ -311,11 +308,9 @@ def prepared(frame: pd.DataFrame, config: "ThresholdSearch") -> Prepared:
     """Return the compared accounts (`standing` = row), cut in two halves, and the search on the earlier one."""
     compared = frame.loc[frame["standing"] == "row"]
     rows = Rows.of(compared)
-    left_out = max(rows.size - LARGEST_FRAME, 0)
+    left_out = max(rows.size - config.maximum_accounts, 0)
     if left_out:
-        kept = np.zeros(rows.size, dtype=np.bool_)
-        kept[np.argsort(stable_hash(rows.accounts, config.seed), kind="stable")[:LARGEST_FRAME]] = True
-        rows = rows.where(kept)
+        rows = rows.where(drawn(rows.accounts, config.maximum_accounts, config.seed))
     is_earlier = halves(rows.cohort_months)
     earlier, later = rows.where(is_earlier), rows.where(~is_earlier)
     search = Search(earlier, config.reach, config.candidates) if earlier.size else None

@@ -138,7 +138,7 @@ def test_an_alias_repeats_its_value(tmp_path: Path) -> None:
 
 def test_an_empty_file_means_the_defaults(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, warehouse="# nothing yet\n", alerts=""), {})
-    assert (config.warehouse.lock_timeout.seconds, config.alerts.addresses) == (60, ("log",))
+    assert (config.warehouse.lock_timeout.seconds, config.alerts.addresses) == (900, ("log",))
 
 
 def test_closest_names() -> None:

@@ -6,18 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from milestones_dagster.config.thresholds import ThresholdSearch
 from milestones_dagster.evidence.activation_validation import compare_ends, compare_usage, curves, followed, validation
 from milestones_dagster.evidence.association import mantel_haenszel, strata_of
 from milestones_dagster.evidence.survival import kaplan_meier
 
 LANDMARK = pd.Timestamp("2025-04-10")
 THRESHOLD = 10.0
+SEARCH = ThresholdSearch()
 
 
-def framework(basis="subscriptions"):
-    return SimpleNamespace(
-        outcomes=SimpleNamespace(retention=SimpleNamespace(basis=basis)), threshold_search=SimpleNamespace(seed=0)
-    )
+def framework(basis="subscriptions", search=SEARCH):
+    return SimpleNamespace(outcomes=SimpleNamespace(retention=SimpleNamespace(basis=basis)), threshold_search=search)
 
 
 def account(number, value, ended=None, left=None, **fields):
@@ -87,7 +87,7 @@ def test_time_to_the_earlier_of_both_by_hand():
         # dormant at L: no outcome after it
         account(7, 0, is_dormant_before=True, left=20),
     ]
-    row = compare_ends(followed(table(rows), THRESHOLD, is_later_half=False, seed=0), "all")
+    row = compare_ends(followed(table(rows), THRESHOLD, SEARCH, is_later_half=False), "all")
 
     assert (row["accounts"], row["activated"], row["not_activated"]) == (6, 3, 3)
     assert (row["left_out"], row["left_out_activated"]) == (1, 0)
@@ -131,7 +131,7 @@ def test_the_later_half_alone_where_the_earlier_one_chose():
     assert (found["accounts"], found["is_later_half"]) == (20, True)
     assert "Of the later half of the accounts alone" in found["note"]
     assert validated(rows).loc[("dormant_or_left", "all"), "accounts"] == 40
-    kept = followed(table(rows), THRESHOLD, is_later_half=True, seed=0)
+    kept = followed(table(rows), THRESHOLD, SEARCH, is_later_half=True)
     assert sorted(kept.account_id) == [f"a{number:04}" for number in range(20, 40)]
 
 
@@ -143,14 +143,14 @@ def test_without_a_threshold_or_rows_nothing_is_compared():
 
 
 def test_who_is_censored_before_the_horizon_is_refused():
-    rows = followed(table([account(1, 20, followed_to=LANDMARK + pd.Timedelta(days=80))]), THRESHOLD, is_later_half=False, seed=0)
+    rows = followed(table([account(1, 20, followed_to=LANDMARK + pd.Timedelta(days=80))]), THRESHOLD, SEARCH, is_later_half=False)
     with pytest.raises(ValueError, match="censored before the horizon"):
         compare_ends(rows, "all")
 
 
 def test_the_horizon_is_the_shortest_of_calendar_months():
     rows = [account(1, 20, left=90), account(2, 5, horizon_at=LANDMARK + pd.Timedelta(days=89, hours=1))]
-    row = compare_ends(followed(table(rows), THRESHOLD, is_later_half=False, seed=0), "all")
+    row = compare_ends(followed(table(rows), THRESHOLD, SEARCH, is_later_half=False), "all")
 
     assert (row["horizon_days"], row["activated_share"]) == (89, 1)
 
@@ -158,7 +158,7 @@ def test_the_horizon_is_the_shortest_of_calendar_months():
 def test_usage_is_two_of_three_months_and_the_rest_is_not_known():
     months = [3, 2, 1, 0, 2, None]
     rows = [account(number, 20 if number < 3 else 5, usage_months=count) for number, count in enumerate(months)]
-    row = compare_usage(followed(table(rows), THRESHOLD, is_later_half=False, seed=0), "all")
+    row = compare_usage(followed(table(rows), THRESHOLD, SEARCH, is_later_half=False), "all")
 
     assert (row["accounts"], row["left_out"], row["left_out_activated"]) == (5, 1, 0)
     assert (row["activated_share"], row["other_share"]) == (pytest.approx(2 / 3), 0.5)
@@ -187,7 +187,7 @@ def test_the_adjusted_differences_are_those_of_the_strata():
 
 def test_survival_at_the_horizon_is_that_of_the_curve():
     rows = table(company(400))
-    compared = followed(rows, THRESHOLD, is_later_half=False, seed=0)
+    compared = followed(rows, THRESHOLD, SEARCH, is_later_half=False)
     row = compare_ends(compared, "all")
     group = compared.where(compared.activated)
     curve = kaplan_meier(group.duration, group.ended, [90.0], np.arange(group.duration.size))
@@ -212,6 +212,20 @@ def test_a_planted_ratio_is_found_and_quoted_and_none_is_not():
     assert nothing["hazard_ratio_low"] < 1 < nothing["hazard_ratio_high"]
     assert nothing["sentence"].startswith("It may be chance that activation goes with")
     assert nothing["mean_days_difference_low"] < 0 < nothing["mean_days_difference_high"]
+
+
+def test_above_the_stated_size_accounts_are_drawn_by_hash_and_the_note_says_so():
+    frame = table(company(3000))
+    sampled = framework(search=ThresholdSearch(maximum_accounts=1000))
+    row = validation(frame, sampled, {}).set_index(["outcome", "cohort"]).loc[("dormant_or_left", "all")]
+    again = validation(frame.sample(frac=1.0, random_state=5), sampled, {}).set_index(["outcome", "cohort"])
+    whole = validated(company(3000)).loc[("dormant_or_left", "all")]
+
+    assert row["accounts"] + row["left_out"] == 1000
+    assert row["note"].startswith("Of 3,000 accounts 1,000 were drawn by hash.")
+    assert "drawn by hash" not in whole["note"]
+    assert row["difference_low"] < whole["difference"] < row["difference_high"]
+    assert again.loc[("dormant_or_left", "all")].equals(row)
 
 
 def test_a_ratio_that_changes_over_time_is_not_quoted():

@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 from ranking_world import ADOPTION, adoption, framework, impostor, matrix
 
-from milestones_dagster.evidence import feature_notes, ranking_rows
 from milestones_dagster.evidence.fold_fit import forest_size
 from milestones_dagster.evidence.forest import COLUMNS, rank, ranking
 
@@ -211,16 +210,16 @@ def test_a_small_matrix_grows_a_finer_forest(rows, drawn, leaf):
     assert (size.drawn_rows, size.minimum_leaf) == (drawn, leaf)
 
 
-def test_a_large_matrix_is_cut_by_whole_accounts(planted, monkeypatch):
-    frame, names, _ = planted
-    monkeypatch.setattr(ranking_rows, "LARGEST_MATRIX", 2_001)
-    monkeypatch.setattr(feature_notes, "LARGEST_MATRIX", 2_001)
+def test_a_large_matrix_is_cut_by_whole_accounts(planted):
+    frame, names, whole = planted
 
-    table = rank(frame, framework(names), adoption(names))
+    table = rank(frame, framework(names, maximum_rows=2_001), adoption(names))
 
     # accounts of 6 rows: 333 of 900 are the most that 2,001 rows hold
-    assert "3,402 rows of accounts beyond the first 2,001 rows, by hash, left out." in table["note"].iloc[0]
+    assert "Of 900 accounts 333 were drawn by hash, with all of their rows: 1,998 of 5,400." in table["note"].iloc[0]
     assert table["feature"].iloc[0] == "driver"
+    assert table["auc_low"].iloc[0] <= whole["auc"].iloc[0] <= table["auc_high"].iloc[0]
+    assert table["association_low"].iloc[0] <= whole["association"].iloc[0] <= table["association_high"].iloc[0]
 
 
 def test_the_models_beside_stand_on_every_row(planted):

@@ -5,8 +5,7 @@ import pandas as pd
 import pytest
 from ranking_world import framework, matrix
 
-from milestones_dagster.evidence import ranking_rows
-from milestones_dagster.evidence.ranking_rows import known_rows, limited, one_per_account, with_decoys
+from milestones_dagster.evidence.ranking_rows import drawn_rows, known_rows, one_per_account, with_decoys
 
 
 def rows_of(frame, names, plans=None, measures=None):
@@ -119,13 +118,28 @@ def test_one_row_per_account_is_the_same_in_any_order_and_not_always_the_first()
     assert one_per_account(rows, np.arange(0), seed=0).size == 0
 
 
-def test_a_large_matrix_is_cut_by_whole_accounts(monkeypatch):
+def test_a_large_matrix_is_cut_by_whole_accounts():
     frame, names = matrix(accounts=100, months=4, noise=0)
-    rows = rows_of(frame, names)
-    monkeypatch.setattr(ranking_rows, "LARGEST_MATRIX", 202)
+    frame["retained"] = frame["retained"].astype("boolean").mask(np.arange(len(frame)) < 3)
 
-    kept, left_out = limited(rows, seed=0)
+    drawn = drawn_rows(frame, 202, seed=0)
 
-    assert (kept.accounts.size, left_out) == (200, 200)
-    assert set(np.unique(kept.accounts, return_counts=True)[1]) == {4}
-    assert kept.is_eligible.shape == (200, 1)
+    kept = rows_of(drawn.frame, names)
+    assert (drawn.rows, drawn.accounts, drawn.unknown, drawn.is_sample) == (397, 100, 3, True)
+    assert kept.accounts.size <= 202
+    assert drawn.read == np.unique(kept.accounts).size >= 50
+    known = frame.loc[frame["retained"].notna()].groupby("account_key").size()
+    assert np.unique(kept.accounts, return_counts=True)[1].tolist() == known.loc[np.unique(kept.accounts)].tolist()
+    shuffled = drawn_rows(frame.sample(frac=1.0, random_state=4), 202, seed=0)
+    assert sorted(shuffled.frame.index) == sorted(drawn.frame.index)
+    assert drawn_rows(frame, 397, seed=0).frame.index.tolist() == frame.index[frame["retained"].notna()].tolist()
+    assert set(drawn_rows(frame, 202, seed=1).frame["account_key"]) != set(drawn.frame["account_key"])
+
+
+def test_a_sample_of_accounts_agrees_with_all_of_them_within_its_interval():
+    frame, _ = matrix(accounts=4000, months=2, noise=1)
+    drawn = drawn_rows(frame, 2000, seed=0)
+
+    whole, part = frame["retained"].astype(float), drawn.frame.groupby("account_key")["retained"].mean().astype(float)
+
+    assert abs(part.mean() - whole.mean()) <= 1.96 * part.std() / np.sqrt(len(part))

@@ -414,14 +414,17 @@ def test_the_band_holds_the_response_where_it_is_one():
     assert held / worlds >= 0.91
 
 
-def test_above_the_stated_size_accounts_are_taken_by_hash_and_the_note_says_so(monkeypatch):
+def test_above_the_stated_size_accounts_are_taken_by_hash_and_the_note_says_so():
     frame = company(np.random.default_rng(70), 3000)
-    monkeypatch.setattr(thresholds, "LARGEST_FRAME", 1000)
-    row = derived(frame, "activation", 15.0, FAST).iloc[0]
+    config = FAST.model_copy(update={"maximum_accounts": 1000})
+    row = derived(frame, "activation", 15.0, config).iloc[0]
     assert row["accounts"] == 1000
     assert "1,000 of 3,000 accounts, taken by hash, are read." in row["note"]
-    same = derived(frame.sample(frac=1.0, random_state=2), "activation", 15.0, FAST).iloc[0]
+    same = derived(frame.sample(frac=1.0, random_state=2), "activation", 15.0, config).iloc[0]
     assert same["pick"] == row["pick"]
+    whole = derived(frame, "activation", 15.0, FAST).iloc[0]
+    assert row["adopted_difference_low"] <= whole["adopted_difference"] <= row["adopted_difference_high"]
+    assert "taken by hash" not in whole["note"]
 
 
 def test_100_000_accounts_take_seconds():

@@ -16,7 +16,7 @@ columns:
   survival_low: DOUBLE NOT NULL -- Lower 95 % bound (Wilson's at the effective number).
   survival_high: DOUBLE NOT NULL -- Upper 95 % bound.
 */
-SELECT f.*, h.value AS threshold, h.origin AS threshold_origin, s.seed
+SELECT f.*, h.value AS threshold, h.origin AS threshold_origin
 FROM activation_follow_up AS f
 CROSS JOIN config.threshold_search AS s
 JOIN thresholds_in_force AS h ON h.milestone = 'activation'

@@ -62,7 +62,7 @@ WITH apart AS (
     COUNT(CASE WHEN l.standing = 'locked' THEN 1 END) AS locked
   FROM activation_landmarks AS l
 )
-SELECT f.*, a.left_before, a.locked, h.value AS threshold, h.origin AS threshold_origin, s.seed
+SELECT f.*, a.left_before, a.locked, h.value AS threshold, h.origin AS threshold_origin
 FROM activation_follow_up AS f
 CROSS JOIN apart AS a
 CROSS JOIN config.threshold_search AS s
