@@ -54,7 +54,7 @@ def test_a_refused_table_publishes_nothing(sampled):
     rule = {
         "name": "nobody",
         "type": "unexpected_rows_expectation",
-        "kwargs": {"unexpected_rows_query": "SELECT account_id FROM {batch}"},
+        "kwargs": {"unexpected_rows_query": "SELECT account_key FROM {batch}"},
         "recovery": "none",
     }
     path = sampled.spark.config.warehouse_path
