@@ -141,7 +141,7 @@ OTHER_CASES = {
     ),
     "engine": (
         {"warehouse": "engine: duck"},
-        "warehouse.yaml:1 engine: found 'duck', expected duckdb; closest: duckdb",
+        "warehouse.yaml:1 engine: found 'duck', expected one of duckdb, spark; closest: duckdb",
     ),
     "memory": (
         {"warehouse": "memory_limit: lots"},

@@ -165,8 +165,8 @@ EXPECTED: dict[str, list[tuple[object, ...]]] = {
     ],
     "size_stratum": [("1", 1.0, 2.0, 1), ("2-9", 2.0, 10.0, 2), ("10+", 10.0, None, 3)],
     "activation_band": [("1", 1, 2, 1), ("2", 2, 3, 2), ("3-4", 3, 5, 3), ("5-9", 5, 10, 4), ("10+", 10, None, 5)],
-    "feature_ranking": [(5, 0.6, 100, 50, 12, 0.2, 5, 0.7, 5, 500, 0)],
-    "threshold_search": [(0.1, 0.9, 40, 500, 1000, 0)],
+    "feature_ranking": [(5, 0.6, 100, 50, 12, 0.2, 5, 0.7, 5, 500, 60000, 0)],
+    "threshold_search": [(0.1, 0.9, 40, 500, 1000, 200000, 0)],
     # midnight in New York, in March still winter time
     "review": [(datetime(2025, 3, 1, 5),)],  # noqa: DTZ001
     "evidence": [(0.01, 0.05, 0.95)],
