@@ -101,9 +101,9 @@ def on_spark(config_dir: Path, control: Path, **quality: dict[str, Any]) -> Path
 
 
 def rows(session: Session, table: str) -> list[dict[str, Any]]:
-    """Published rows of a table in its order, as the control file shows them."""
+    """Published rows of a table in its order, equals in that of their keys, as the control file shows them."""
     declared = session.declared.tables[table]
-    order = ", ".join(f'"{name}"' for name in declared.order)
+    order = ", ".join(f'"{name}"' for name in dict.fromkeys([*declared.order, *declared.key]))
     cursor = session.warehouse.connection.execute(f'SELECT * FROM "{declared.schema}"."{table}" ORDER BY {order}')
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
