@@ -43,9 +43,11 @@ WITH followed AS (
   CROSS JOIN config.policy AS p
   JOIN config.duration AS g ON g.name = 'retention_gap'
   JOIN config.duration AS w ON w.name = 'dormancy_after'
-  LEFT JOIN paid_spells AS s
-    ON p.retention_basis = 'subscriptions'
-    AND s.account_key = l.account_key
+  -- the basis is asked inside: a condition on another table beside the account makes a join that looks at every pair
+  LEFT JOIN (
+    SELECT b.account_key, b.started_at, b.ended_at FROM paid_spells AS b JOIN config.policy AS c ON c.retention_basis = 'subscriptions'
+  ) AS s
+    ON s.account_key = l.account_key
     AND s.started_at <= l.observed_at
     AND COALESCE(s.ended_at, CAST('9999-12-31 00:00:00' AS TIMESTAMP)) > l.observed_at
   WHERE l.standing = 'row'

@@ -73,23 +73,41 @@ WITH kinds AS (
     CAST(CAST(o.observed_date AS TIMESTAMP) - TO_SECONDS(2 * w.seconds) - TO_MONTHS(2 * w.months) AS DATE) AS previous_from_date
   FROM observed AS o
   JOIN config.duration AS w ON w.name = 'feature_window'
+), used_days AS (
+  -- a row per date first: the days of a window are then counted and not told apart, and people are looked at where a feature asks for them
+  SELECT d.account_key, e.feature, d.reporting_date, SUM(d.events) AS events
+  FROM account_event_daily AS d
+  JOIN config.feature_event AS e ON e.event = d.event AND e.role = 'use'
+  GROUP BY d.account_key, e.feature, d.reporting_date
 ), uses AS (
   SELECT
     w.account_key,
     w.observed_at,
     w.seats,
-    e.feature,
-    COUNT(DISTINCT CASE WHEN d.reporting_date >= w.from_date THEN d.reporting_date END) AS days,
-    SUM(CASE WHEN d.reporting_date >= w.from_date THEN d.events ELSE 0 END) AS events,
-    SUM(CASE WHEN d.reporting_date < w.from_date THEN d.events ELSE 0 END) AS previous_events,
-    COUNT(DISTINCT CASE WHEN d.reporting_date >= w.from_date AND d.user_key <> 0 THEN d.user_key END) AS users
+    u.feature,
+    SUM(CASE WHEN u.reporting_date >= w.from_date THEN 1 ELSE 0 END) AS days,
+    SUM(CASE WHEN u.reporting_date >= w.from_date THEN u.events ELSE 0 END) AS events,
+    SUM(CASE WHEN u.reporting_date < w.from_date THEN u.events ELSE 0 END) AS previous_events
   FROM windows AS w
-  JOIN account_event_daily AS d
-    ON d.account_key = w.account_key
-    AND d.reporting_date < w.observed_date
-    AND d.reporting_date >= w.previous_from_date
+  JOIN used_days AS u
+    ON u.account_key = w.account_key
+    AND u.reporting_date < w.observed_date
+    AND u.reporting_date >= w.previous_from_date
+  GROUP BY w.account_key, w.observed_at, w.seats, u.feature
+), user_days AS (
+  SELECT DISTINCT d.account_key, e.feature, d.user_key, d.reporting_date
+  FROM account_event_daily AS d
   JOIN config.feature_event AS e ON e.event = d.event AND e.role = 'use'
-  GROUP BY w.account_key, w.observed_at, w.seats, e.feature
+  JOIN config.feature AS f ON f.feature = e.feature AND f.measure = 'users'
+  WHERE d.user_key <> 0
+), breadths AS (
+  SELECT w.account_key, w.observed_at, u.feature, COUNT(DISTINCT u.user_key) AS users
+  FROM windows AS w
+  JOIN user_days AS u
+    ON u.account_key = w.account_key
+    AND u.reporting_date < w.observed_date
+    AND u.reporting_date >= w.from_date
+  GROUP BY w.account_key, w.observed_at, u.feature
 ), measured AS (
   SELECT
     u.account_key,
@@ -100,11 +118,12 @@ WITH kinds AS (
       WHEN 'days' THEN u.days
       WHEN 'count' THEN u.events
       WHEN 'count_per_seat' THEN CASE WHEN u.seats > 0 THEN u.events / NULLIF(u.seats, 0) END
-      WHEN 'users' THEN u.users
+      WHEN 'users' THEN COALESCE(b.users, 0)
       WHEN 'trend' THEN LN((1 + u.events) / NULLIF(CAST(1 + u.previous_events AS DOUBLE), 0))
     END AS value
   FROM uses AS u
   JOIN config.feature AS f ON f.feature = u.feature
+  LEFT JOIN breadths AS b ON b.account_key = u.account_key AND b.observed_at = u.observed_at AND b.feature = u.feature
 ), switched AS (
   SELECT
     w.account_key,

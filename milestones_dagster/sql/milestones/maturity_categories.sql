@@ -53,25 +53,33 @@ WITH wanted AS (
   JOIN account_months AS m ON m.account_key = s.account_key AND m.month = r.month
   GROUP BY m.account_key, m.month, s.feature
 ), in_use AS (
-  SELECT u.account_key, u.month, u.feature, u.days, FALSE AS is_setting FROM used AS u
-  UNION ALL
-  SELECT w.account_key, w.month, w.feature, CAST(0 AS BIGINT) AS days, TRUE AS is_setting
-  FROM switched AS w
-  WHERE w.on_at IS NOT NULL AND (w.off_at IS NULL OR w.off_at < w.on_at)
+  SELECT f.account_key, f.month, f.feature, MAX(f.days) AS days, LOGICAL_OR(f.is_setting) AS is_setting
+  FROM (
+    SELECT u.account_key, u.month, u.feature, u.days, FALSE AS is_setting FROM used AS u
+    UNION ALL
+    SELECT w.account_key, w.month, w.feature, CAST(0 AS BIGINT) AS days, TRUE AS is_setting
+    FROM switched AS w
+    WHERE w.on_at IS NOT NULL AND (w.off_at IS NULL OR w.off_at < w.on_at)
+  ) AS f
+  GROUP BY f.account_key, f.month, f.feature
+), signals AS (
+  -- each feature once per rule, and above each feature once per account and month: nothing is left to tell apart in the count and in the names
+  SELECT DISTINCT s.feature, r.category, r.level, r.at_least, r.minimum_days
+  FROM config.maturity_signal AS s
+  JOIN config.maturity_rule AS r ON r.category = s.category AND r.level = s.level
 ), counted AS (
   SELECT
     i.account_key,
     i.month,
-    r.category,
-    r.level,
-    r.at_least,
-    COUNT(DISTINCT i.feature) AS features,
-    STRING_AGG(DISTINCT i.feature, ', ' ORDER BY i.feature) AS names
+    s.category,
+    s.level,
+    s.at_least,
+    COUNT(*) AS features,
+    STRING_AGG(i.feature, ', ' ORDER BY i.feature) AS names
   FROM in_use AS i
-  JOIN config.maturity_signal AS s ON s.feature = i.feature
-  JOIN config.maturity_rule AS r ON r.category = s.category AND r.level = s.level
-  WHERE i.is_setting OR i.days >= r.minimum_days
-  GROUP BY i.account_key, i.month, r.category, r.level, r.at_least
+  JOIN signals AS s ON s.feature = i.feature
+  WHERE i.is_setting OR i.days >= s.minimum_days
+  GROUP BY i.account_key, i.month, s.category, s.level, s.at_least
 ), graded AS (
   SELECT
     c.account_key,
@@ -85,30 +93,23 @@ WITH wanted AS (
     MAX(CASE WHEN c.level = 'mature' THEN c.names END) AS mature_names
   FROM counted AS c
   GROUP BY c.account_key, c.month, c.category
-), levelled AS (
-  SELECT
-    m.account_id,
-    m.account_key,
-    m.month,
-    c.category,
-    CASE WHEN g.is_mature THEN 'mature' WHEN g.is_basic THEN 'basic' ELSE 'none' END AS level,
-    COALESCE(g.basic_features, 0) AS basic_features,
-    COALESCE(g.mature_features, 0) AS mature_features,
-    CASE WHEN g.is_mature THEN g.mature_names ELSE g.basic_names END AS features
-  FROM account_months AS m
-  CROSS JOIN config.maturity_category AS c
-  LEFT JOIN graded AS g ON g.account_key = m.account_key AND g.month = m.month AND g.category = c.category
+), depths AS (
+  SELECT g.account_key, g.month, COUNT(*) AS mature_categories
+  FROM graded AS g
+  WHERE g.is_mature
+  GROUP BY g.account_key, g.month
 )
 SELECT
-  l.account_id,
-  l.account_key,
-  l.month,
-  l.category,
-  l.level,
-  CAST(l.basic_features AS BIGINT) AS basic_features,
-  CAST(l.mature_features AS BIGINT) AS mature_features,
-  l.features,
-  CAST(
-    SUM(CASE WHEN l.level = 'mature' THEN 1 ELSE 0 END) OVER (PARTITION BY l.account_key, l.month) AS BIGINT
-  ) AS mature_categories
-FROM levelled AS l
+  m.account_id,
+  m.account_key,
+  m.month,
+  c.category,
+  CASE WHEN g.is_mature THEN 'mature' WHEN g.is_basic THEN 'basic' ELSE 'none' END AS level,
+  CAST(COALESCE(g.basic_features, 0) AS BIGINT) AS basic_features,
+  CAST(COALESCE(g.mature_features, 0) AS BIGINT) AS mature_features,
+  CASE WHEN g.is_mature THEN g.mature_names ELSE g.basic_names END AS features,
+  CAST(COALESCE(d.mature_categories, 0) AS BIGINT) AS mature_categories
+FROM account_months AS m
+CROSS JOIN config.maturity_category AS c
+LEFT JOIN graded AS g ON g.account_key = m.account_key AND g.month = m.month AND g.category = c.category
+LEFT JOIN depths AS d ON d.account_key = m.account_key AND d.month = m.month

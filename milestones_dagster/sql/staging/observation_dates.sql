@@ -48,45 +48,56 @@ WITH basis AS (
   FROM account_tenure AS t
   JOIN run.months AS m ON m.starts_at > t.tenure_start
 ), local AS (
-  SELECT
-    d.*,
-    b.*,
-    p.time_zone,
-    CASE WHEN b.retention_form = 'window' THEN d.tenure_start ELSE d.observed_at END AS clock_at
+  SELECT d.*, CASE WHEN p.retention_form = 'window' THEN d.tenure_start ELSE d.observed_at END AS clock_at
   FROM dates AS d
-  CROSS JOIN basis AS b
-  CROSS JOIN config.product AS p
+  CROSS JOIN config.policy AS p
   CROSS JOIN run.observation AS o
   WHERE d.observed_at < o.as_of
-), windows AS (
+), instants AS (
+  -- a month begins at one instant for all accounts, and a change of zones is the dearest thing here
+  SELECT DISTINCT l.observed_at, l.clock_at FROM local AS l
+), clocks AS (
   SELECT
-    l.account_key,
-    l.kind,
-    l.observed_at,
-    CAST(l.observed_at AT TIME ZONE 'UTC' AT TIME ZONE l.time_zone AS DATE) AS observed_date,
-    l.retention_basis,
-    l.horizon_months,
-    l.horizon_seconds,
-    l.gap_months,
-    l.gap_seconds,
+    i.observed_at,
+    i.clock_at,
+    i.observed_at AT TIME ZONE 'UTC' AT TIME ZONE p.time_zone AS local_observed,
+    i.clock_at AT TIME ZONE 'UTC' AT TIME ZONE p.time_zone AS local_clock,
+    p.time_zone,
+    b.*
+  FROM instants AS i
+  CROSS JOIN basis AS b
+  CROSS JOIN config.product AS p
+), spans AS (
+  SELECT
+    c.observed_at,
+    c.clock_at,
+    c.local_observed,
+    CAST(c.local_observed AS DATE) AS observed_date,
+    c.retention_basis,
+    c.horizon_months,
+    c.horizon_seconds,
+    c.gap_months,
+    c.gap_seconds,
     CASE
-      WHEN l.retention_form = 'horizon' THEN l.observed_at
-      WHEN l.from_months = 0 THEN l.clock_at + TO_SECONDS(l.from_seconds)
-      ELSE (l.clock_at AT TIME ZONE 'UTC' AT TIME ZONE l.time_zone + TO_MONTHS(l.from_months)) AT TIME ZONE l.time_zone AT TIME ZONE 'UTC'
+      WHEN c.retention_form = 'horizon' THEN c.observed_at
+      WHEN c.from_months = 0 THEN c.clock_at + TO_SECONDS(c.from_seconds)
+      ELSE (c.local_clock + TO_MONTHS(c.from_months)) AT TIME ZONE c.time_zone AT TIME ZONE 'UTC'
     END AS outcome_from,
     CASE
-      WHEN l.retention_form = 'horizon' AND l.horizon_months = 0 THEN l.observed_at + TO_SECONDS(l.horizon_seconds)
-      WHEN l.retention_form = 'horizon'
-        THEN (l.observed_at AT TIME ZONE 'UTC' AT TIME ZONE l.time_zone + TO_MONTHS(l.horizon_months)) AT TIME ZONE l.time_zone AT TIME ZONE 'UTC'
-      WHEN l.to_months = 0 THEN l.clock_at + TO_SECONDS(l.to_seconds)
-      ELSE (l.clock_at AT TIME ZONE 'UTC' AT TIME ZONE l.time_zone + TO_MONTHS(l.to_months)) AT TIME ZONE l.time_zone AT TIME ZONE 'UTC'
+      WHEN c.retention_form = 'horizon' AND c.horizon_months = 0 THEN c.observed_at + TO_SECONDS(c.horizon_seconds)
+      WHEN c.retention_form = 'horizon' THEN (c.local_observed + TO_MONTHS(c.horizon_months)) AT TIME ZONE c.time_zone AT TIME ZONE 'UTC'
+      WHEN c.to_months = 0 THEN c.clock_at + TO_SECONDS(c.to_seconds)
+      ELSE (c.local_clock + TO_MONTHS(c.to_months)) AT TIME ZONE c.time_zone AT TIME ZONE 'UTC'
     END AS outcome_to,
     CASE
-      WHEN l.retention_form = 'horizon' AND l.horizon_months = 0 THEN l.observed_at + TO_SECONDS(2 * l.horizon_seconds)
-      WHEN l.retention_form = 'horizon'
-        THEN (l.observed_at AT TIME ZONE 'UTC' AT TIME ZONE l.time_zone + TO_MONTHS(2 * l.horizon_months)) AT TIME ZONE l.time_zone AT TIME ZONE 'UTC'
+      WHEN c.retention_form = 'horizon' AND c.horizon_months = 0 THEN c.observed_at + TO_SECONDS(2 * c.horizon_seconds)
+      WHEN c.retention_form = 'horizon' THEN (c.local_observed + TO_MONTHS(2 * c.horizon_months)) AT TIME ZONE c.time_zone AT TIME ZONE 'UTC'
     END AS doubled_to
+  FROM clocks AS c
+), windows AS (
+  SELECT l.account_key, l.kind, s.*
   FROM local AS l
+  JOIN spans AS s ON s.observed_at = l.observed_at AND s.clock_at = l.clock_at
 ), alive AS (
   SELECT DISTINCT w.account_key, w.kind, w.observed_at
   FROM windows AS w
@@ -96,23 +107,24 @@ WITH basis AS (
     AND e.occurred_at < w.observed_at
     AND e.occurred_at >= w.observed_at - TO_SECONDS(w.horizon_seconds) - TO_MONTHS(w.horizon_months)
   WHERE w.retention_basis = 'activity' AND w.kind = 'month'
-), terms AS (
+), anchored AS (
   SELECT
-    l.account_key,
-    l.kind,
-    l.observed_at,
-    l.time_zone,
+    s.account_key,
+    s.started_at,
+    s.ended_at,
     s.term_months,
-    s.term_anchor_at AT TIME ZONE 'UTC' AT TIME ZONE l.time_zone AS local_anchor,
-    l.observed_at AT TIME ZONE 'UTC' AT TIME ZONE l.time_zone AS local_observed
-  FROM local AS l
-  JOIN subscriptions AS s
-    ON s.account_key = l.account_key
-    AND s.is_paid
-    AND s.term_months IS NOT NULL
-    AND s.superseded_at IS NULL
-    AND s.started_at <= l.observed_at
-    AND COALESCE(s.ended_at, CAST('9999-12-31 00:00:00' AS TIMESTAMP)) > l.observed_at
+    p.time_zone,
+    s.term_anchor_at AT TIME ZONE 'UTC' AT TIME ZONE p.time_zone AS local_anchor
+  FROM subscriptions AS s
+  CROSS JOIN config.product AS p
+  WHERE s.is_paid AND s.term_months IS NOT NULL AND s.superseded_at IS NULL
+), terms AS (
+  SELECT w.account_key, w.kind, w.observed_at, s.time_zone, s.term_months, s.local_anchor, w.local_observed
+  FROM windows AS w
+  JOIN anchored AS s
+    ON s.account_key = w.account_key
+    AND s.started_at <= w.observed_at
+    AND COALESCE(s.ended_at, CAST('9999-12-31 00:00:00' AS TIMESTAMP)) > w.observed_at
 ), counted AS (
   -- terms that have begun anew by the month of D, at least one: the next renewal is the end of this term or of the one after it
   SELECT
