@@ -26,6 +26,8 @@ DAYS = 730
 CARRY_DAYS = 5
 """A conversation is resolved, reopened and resolved again within so many days."""
 CHUNK_ROWS = 4_000_000
+MEMORY_LIMIT = "2GB"
+"""Of DuckDB, for the product and for the plain script alike: what does not fit is spilled, and the peak says what else is held."""
 BURST_MEAN = 2.54
 """Mean of 1 + floor(an exponential number of mean 2): how often an event is repeated in one go."""
 AFTERMATH = 1.95
@@ -433,6 +435,7 @@ def write_config(folder: Path) -> None:
     if "${HELPDESK_DATA:-../data/demo}" not in text:
         raise ValueError(f"{sources}: the folder of the data is not named as expected, write_config must change with it")
     sources.write_text(text.replace("${HELPDESK_DATA:-../data/demo}", ".."), encoding="utf-8")
+    (config / "warehouse.yaml").write_text(f"memory_limit: {MEMORY_LIMIT}\n", encoding="utf-8")
 
 
 def _tables(connection: duckdb.DuckDBPyConnection) -> None:

@@ -85,6 +85,8 @@ def script() -> "dict[str, list[str]]":
 @contextmanager
 def _opened(declared: Declared, path: Path) -> "Iterator[Warehouse]":
     with duckdb.connect(str(path)) as connection:
+        # as the product has it
+        connection.execute("SET memory_limit = $limit", {"limit": str(declared.config.warehouse.memory_limit)})
         warehouse = Warehouse(connection, path.with_suffix(""), declared.tables)
         # the readers of the snapshot sources ask there what columns were seen before: nothing was
         operations.prepare(warehouse)
