@@ -33,8 +33,9 @@ def auc_drift(
 
     Each side is scored by itself: the ranking's forest, fitted on the side's rows of other accounts, in folds by account.
     What is before lends nothing to what is since, so that a side tells what could be learnt from it alone. Intervals
-    (95 %) resample accounts, the same draws on both sides, since an account may have rows on either. It is watched where
-    the difference's interval holds no 0, or where the AUC since may be no better than chance (lower bound at most .5).
+    (95 %) resample accounts, the same draws on both sides, since an account may have rows on either; they take the forests as
+    they are, and are somewhat narrow: where nothing has changed, 12 of 180 planted companies were watched. It is watched
+    where the difference's interval holds no 0, or where the AUC since may be no better than chance (lower bound at most .5).
 
     A side is not scored (NaN) without 50 rows and 10 accounts of each class. Above the ranking's `maximum_rows` a side is a
     sample of whole accounts.
