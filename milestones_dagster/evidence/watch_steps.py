@@ -33,8 +33,7 @@ def step_changes(frame: pd.DataFrame, framework: "Framework", adopted_at: pd.Tim
         framework: its steps and evidence are read.
         adopted_at: when the version in force was adopted, UTC; without it the later half of the accounts, in whole months.
     """
-    is_compared = frame["is_paying"] & ~frame["is_activated_before"]
-    rows = frame.loc[is_compared & (frame["landmark_days"] == LANDMARK_DAYS)]
+    rows = frame.loc[frame["landmark_days"] == LANDMARK_DAYS]
     since = is_since(rows["observed_at"], adopted_at)
     before, now = (_judged(rows.loc[side], framework) for side in (~since, since))
     difference = now["effect"] - before["effect"]
