@@ -339,6 +339,30 @@ def test_different_accounts_are_drawn_for_themselves() -> None:
     assert widths[0] == pytest.approx(sqrt(widths[1] ** 2 + widths[2] ** 2), rel=0.12)
 
 
+def test_a_side_s_interval_is_of_its_own_rows() -> None:
+    frame, names = matrix(accounts=600, months=2, noise=2)
+    earlier = frame.assign(observed_at=frame["observed_at"] - np.timedelta64(3650, "D"))
+    made, adopted = framework(names, trees=30, resamples=200), pd.Timestamp("2020-01-01")
+    # the accounts of both sides together, and so the draws, are the same whether all or some of them were there before
+    whole = drift(pd.concat([earlier, frame]), made, adopted)
+    part = drift(pd.concat([earlier.loc[earlier["account_key"] % 3 > 0], frame]), made, adopted)
+    assert part["reference_accounts"] < whole["reference_accounts"]
+    assert part["reference"] != whole["reference"]
+    assert [part[name] for name in ("value_low", "value_high")] == [whole[name] for name in ("value_low", "value_high")]
+
+
+def test_eight_rows_of_an_account_that_say_the_same_tell_no_more_than_one() -> None:
+    frame, names = matrix(accounts=1200, months=1, noise=2)
+    frame["observed_at"] = np.where(frame["account_key"] % 2 == 0, pd.Timestamp("2024-06-01"), pd.Timestamp("2025-06-01"))
+    days = [frame.assign(observed_at=frame["observed_at"] + np.timedelta64(day, "D")) for day in range(8)]
+    made = framework(names, trees=30, resamples=500)
+    one, eight = (drift(rows, made) for rows in (frame, pd.concat(days)))
+    for name in ("reference_", "value_", ""):
+        widths = [row[f"{name}high"] - row[f"{name}low"] for row in (one, eight)]
+        # rows drawn for themselves would make it a third
+        assert widths[1] == pytest.approx(widths[0], rel=0.3), name
+
+
 def test_what_knows_nothing_is_no_worse_than_chance() -> None:
     """A fold whose rows stay more often than usual is fitted on rows that stay less often."""
     found = []
