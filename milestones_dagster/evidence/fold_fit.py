@@ -33,28 +33,37 @@ MOST_RANKED: Final = 5_000
 
 
 @dataclass(frozen=True)
-class FoldFit:
-    """All that is learnt from one fold's fitted rows; arrays of shape (features,), decoys included.
+class Grown:
+    """A forest and what it reads where a value is missing.
 
     Attributes:
-        fill: what a missing value becomes for the forest.
-        groups: number of each feature's group; decoys have one each.
-        cuts: value from which on a feature counts as had, among accounts whose plan includes it; NaN where constant.
-        strength: mean decrease of impurity in the forest, a share of the whole.
+        fill: what a missing value becomes, shape (features,), decoys included.
         forest: fitted `RandomForestClassifier`.
-        logistic: the baseline.
     """
 
     fill: _Floats
-    groups: NDArray[np.intp]
-    cuts: _Floats
-    strength: _Floats
     forest: Any
-    logistic: Logistic
 
     def filled(self, values: _Floats) -> NDArray[np.float32]:
         """Return values without a missing one, as the forest reads them."""
         return np.ascontiguousarray(np.where(np.isnan(values), self.fill, values), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class FoldFit(Grown):
+    """All that is learnt from one fold's fitted rows; arrays of shape (features,), decoys included.
+
+    Attributes:
+        groups: number of each feature's group; decoys have one each.
+        cuts: value from which on a feature counts as had, among accounts whose plan includes it; NaN where constant.
+        strength: mean decrease of impurity in the forest, a share of the whole.
+        logistic: the baseline.
+    """
+
+    groups: NDArray[np.intp]
+    cuts: _Floats
+    strength: _Floats
+    logistic: Logistic
 
 
 def forest_size(config: "FeatureRanking", fitted_rows: int) -> ForestSize:
@@ -62,6 +71,14 @@ def forest_size(config: "FeatureRanking", fitted_rows: int) -> ForestSize:
     drawn = max(round(config.maximum_samples * fitted_rows), min(SMALLEST_DRAW, fitted_rows))
     leaf = min(config.minimum_leaf, max(SMALLEST_LEAF, drawn // LEAVES_PER_TREE))
     return ForestSize(config.trees, config.maximum_depth, leaf, drawn)
+
+
+def grow(fitted: Rows, config: "FeatureRanking", number: int) -> Grown:
+    """Return the forest of these rows, of both classes, and of no others; `number` of the fold goes into the seed."""
+    fill = np.where(fitted.is_zero_when_missing, 0.0, _below_minimum(fitted.features))
+    values = np.ascontiguousarray(np.where(np.isnan(fitted.features), fill, fitted.features), dtype=np.float32)
+    seed = int(np.random.SeedSequence([config.seed, number]).generate_state(1)[0])
+    return Grown(fill, fit_forest(values, fitted.outcome, forest_size(config, fitted.outcome.size), seed))
 
 
 def fit_fold(rows: Rows, fitted: NDArray[np.intp], config: "FeatureRanking", decoys: int, number: int) -> FoldFit:
@@ -76,11 +93,8 @@ def fit_fold(rows: Rows, fitted: NDArray[np.intp], config: "FeatureRanking", dec
     """
     part = rows.of(fitted)
     features = part.features.shape[1] - decoys
-    fill = np.where(part.is_zero_when_missing, 0.0, _below_minimum(part.features))
-    seed = int(np.random.SeedSequence([config.seed, number]).generate_state(1)[0])
-    values = np.ascontiguousarray(np.where(np.isnan(part.features), fill, part.features), dtype=np.float32)
-    forest = fit_forest(values, part.outcome, forest_size(config, fitted.size), seed)
-
+    grown = grow(part, config, number)
+    values = grown.filled(part.features)
     each = one_per_account(part, np.arange(fitted.size), config.seed)
     counted = np.where(np.isnan(part.features) & part.is_zero_when_missing, 0.0, part.features)
     cuts = np.array([_cut(part, counted, feature, each) for feature in range(features)])
@@ -90,11 +104,11 @@ def fit_fold(rows: Rows, fitted: NDArray[np.intp], config: "FeatureRanking", dec
     )
     own = int(groups.max(initial=-1)) + 1 + np.arange(decoys)
     return FoldFit(
-        fill=fill,
+        fill=grown.fill,
+        forest=grown.forest,
         groups=np.concatenate([groups, own]),
         cuts=cuts,
-        strength=np.asarray(forest.feature_importances_, dtype=np.float64),
-        forest=forest,
+        strength=np.asarray(grown.forest.feature_importances_, dtype=np.float64),
         logistic=Logistic.fit(counted, part.outcome),
     )
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from milestones_dagster.evidence.association import Z_95, holm
 from milestones_dagster.evidence.chain import Comparison, against_the_grain, compare
@@ -196,6 +197,17 @@ def review(
     return made
 
 
+def is_since(observed_at: pd.Series, adopted_at: pd.Timestamp | None) -> NDArray[np.bool_]:
+    """Return which rows are of the version in force: observed at or after its adoption; without a date the later half.
+
+    The half is of whole calendar months, cut nearest to half of the rows.
+    """
+    observed = pd.to_datetime(observed_at)
+    if adopted_at is not None:
+        return np.asarray(observed >= adopted_at, dtype=np.bool_)
+    return ~halves(observed.dt.to_period("M").dt.start_time.to_numpy(dtype="datetime64[D]"))
+
+
 def weakening(reference: Comparison, since: Comparison) -> Weakening:
     """Return by how much the gap has fallen between two sets of different accounts; NaN where one decides nothing."""
     if "interview" in {reference.trust, since.trust}:
@@ -287,12 +299,8 @@ def _cut(frame: pd.DataFrame, milestone: str, adopted_at: pd.Timestamp | None) -
     if rows["account_key"].duplicated().any():
         raise ValueError(f"{milestone}: an account has more than one row; reference and rows since must be different accounts")
     rows = rows.sort_values("account_key", ignore_index=True)
-    observed = pd.to_datetime(rows["observed_at"])
-    if adopted_at is not None:
-        is_since = (observed >= adopted_at).to_numpy()
-    else:
-        is_since = ~halves(observed.dt.to_period("M").dt.start_time.to_numpy(dtype="datetime64[D]"))
-    return rows.loc[~is_since], rows.loc[is_since]
+    since = is_since(rows["observed_at"], adopted_at)
+    return rows.loc[~since], rows.loc[since]
 
 
 def _gap(prefix: str, found: Comparison) -> dict[str, object]:

@@ -1,94 +1,52 @@
-"""Defines what the framework review watches without an alarm: slopes of the gaps, moved picks, drift of adoption.
+"""Defines what the framework review watches without an alarm, one row per thing watched.
 
-Put here what is listed with an interval for a person to look at. Keep out what raises an alarm (`framework_review.py`).
+Put here what is joined into the list: slopes of the gaps and moved picks of the review, drift of adoption and changed
+verdicts, the AUC. Keep out how each is measured (`watch_adoption.py`, `watch_steps.py`, `watch_auc.py`) and what raises an
+alarm (`framework_review.py`).
 """
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
 import pandas as pd
 
-from milestones_dagster.evidence.association import benjamini_hochberg, crude_p, newcombe
-from milestones_dagster.evidence.threshold_search import halves
+from milestones_dagster.evidence.watch_adoption import adoption_drift, benchmark_changes
+from milestones_dagster.evidence.watch_auc import auc_drift
+from milestones_dagster.evidence.watch_steps import step_changes
 
 if TYPE_CHECKING:
     from milestones_dagster.config.framework import Framework
 
-DRIFT: Final = 0.05
-"""Change of a share of users below which nobody needs to look."""
-
-Q: Final = 0.05
 COLUMNS: Final = (
-    "kind", "subject", "position", "version", "is_watched", "reference_accounts", "accounts", "reference", "value", "difference",
-    "low", "high", "p", "q",
+    "kind", "subject", "position", "version", "is_watched", "reference_verdict", "verdict", "reference_accounts", "accounts",
+    "reference", "reference_low", "reference_high", "value", "value_low", "value_high", "difference", "low", "high", "p", "q",
 )  # fmt: skip
 
 
 def table(frame: pd.DataFrame, framework: "Framework", also: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return the slopes and picks of the review, and `adoption_drift` over the features that events or settings tell.
+    """Return the slopes and picks of the review, drift and changed verdicts of features and setup steps, and the AUC.
 
     Args:
-        frame: one row per account, all of the same age: account_key, observed_at and one column per feature.
-        framework: names the features.
-        also: `framework_review`.
+        frame: rows of `feature_matrix` with is_of_age, True on one row per account, of the same age for all.
+        framework: features, their benchmark and ranking, setup steps and evidence are read.
+        also: `framework_review` and `setup_step_landmarks`.
     """
     reviewed = also["framework_review"]
-    adopted_at = pd.to_datetime(reviewed["adopted_at"]).iloc[0]
-    features = [feature.name for feature in framework.features.catalogue if feature.measure not in {"attribute", "trend"}]
-    drift = adoption_drift(frame, features, None if pd.isna(adopted_at) else adopted_at)
-    parts = [part.reindex(columns=COLUMNS) for part in (drift, _slopes(reviewed), _picks(reviewed)) if len(part)]
-    made = pd.concat([part.astype(object) for part in parts], ignore_index=True)
+    adopted = pd.to_datetime(reviewed["adopted_at"]).iloc[0]
+    adopted_at = None if pd.isna(adopted) else adopted
+    catalogue = framework.features.catalogue
+    of_age = frame.loc[frame["is_of_age"]]
+    used = [feature for feature in catalogue if feature.measure not in {"attribute", "trend"}]
+    parts = (
+        adoption_drift(of_age, [feature.name for feature in used], adopted_at),
+        benchmark_changes(of_age, used, framework.adoption_benchmark, adopted_at),
+        step_changes(also["setup_step_landmarks"], framework, adopted_at),
+        pd.DataFrame([auc_drift(frame, catalogue, framework.feature_ranking, adopted_at)]),
+        _slopes(reviewed),
+        _picks(reviewed),
+    )
+    made = pd.concat([part.reindex(columns=COLUMNS).astype(object) for part in parts if len(part)], ignore_index=True)
     return made.assign(version=reviewed["version"].iloc[0])
-
-
-def adoption_drift(frame: pd.DataFrame, features: list[str], adopted_at: pd.Timestamp | None) -> pd.DataFrame:
-    """Return one row per feature: share of users before and since, the difference with Newcombe's interval, p, q, whether watched.
-
-    Since is an observation at or after `adopted_at`; without it the later half of the accounts, in whole months. A user is
-    an account with a value above 0; accounts of which it is not known are left out.
-
-    Args:
-        frame: one row per account: account_key, observed_at and the features.
-        features: columns of the frame.
-        adopted_at: when the version in force was adopted, UTC.
-
-    Raises:
-        ValueError: an account has two rows.
-    """
-    if frame["account_key"].duplicated().any():
-        raise ValueError("an account has more than one row; before and since must be different accounts")
-    observed = pd.to_datetime(frame["observed_at"])
-    if adopted_at is not None:
-        is_since = (observed >= adopted_at).to_numpy()
-    else:
-        is_since = ~halves(observed.dt.to_period("M").dt.start_time.to_numpy(dtype="datetime64[D]"))
-    rows = []
-    for position, feature in enumerate(features, start=1):
-        values = pd.to_numeric(frame[feature]).to_numpy(dtype=np.float64, na_value=np.nan)
-        is_known, is_user = np.isfinite(values), values > 0
-        now, before = int((is_known & is_since).sum()), int((is_known & ~is_since).sum())
-        users, former = int((is_user & is_since).sum()), int((is_user & ~is_since).sum())
-        changed = newcombe(users, now, former, before)
-        rows.append(
-            {
-                "kind": "adoption",
-                "subject": feature,
-                "position": position,
-                "reference_accounts": before,
-                "accounts": now,
-                "reference": former / before if before else np.nan,
-                "value": users / now if now else np.nan,
-                "difference": float(changed.estimate),
-                "low": float(changed.lower),
-                "high": float(changed.upper),
-                "p": crude_p(users, now - users, former, before - former),
-            }
-        )
-    made = pd.DataFrame(rows, columns=[name for name in COLUMNS if name not in {"version", "is_watched", "q"}])
-    made["q"] = benjamini_hochberg(made["p"].to_numpy(dtype=np.float64))
-    made["is_watched"] = (made["q"] <= Q) & ((made["low"] > DRIFT) | (made["high"] < -DRIFT))
-    return made
 
 
 def _slopes(reviewed: pd.DataFrame) -> pd.DataFrame:

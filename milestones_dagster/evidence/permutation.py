@@ -82,6 +82,14 @@ def fit_forest(values: NDArray[np.float32], outcome: NDArray[np.bool_], size: Fo
     return forest.fit(values, outcome)
 
 
+def plain_scores(forest: Any, values: NDArray[np.float32]) -> _Floats:
+    """Return the probability of the outcome for held-out rows as they are, shape (rows,): `held_out_scores` without a group."""
+    total = np.zeros(len(values))
+    for tree in forest.estimators_:
+        total += tree.predict_proba(values, check_input=False)[:, 1]
+    return np.round(total / len(forest.estimators_), SCORE_DECIMALS)
+
+
 def permutations_within(strata: NDArray[np.intp], repeats: int, seeds: Sequence[int]) -> NDArray[np.intp]:
     """Return for each repeat which row lends its values to each row, one of the same stratum; shape (repeats, rows).
 

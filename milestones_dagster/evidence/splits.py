@@ -136,8 +136,21 @@ def split_rows(
             f"split at {np.datetime_as_string(boundary, unit='D')} a class would keep only {rows:,} rows, "
             f"or {fewest:,} accounts, on one side ({LEAST_ROWS_BY_CLASS} and {LEAST_ACCOUNTS_BY_CLASS} are needed)"
         )
+    return split_accounts(accounts, outcome, folds, seed, shortfall)
+
+
+def split_accounts(accounts: NDArray[np.int64], outcome: NDArray[np.bool_], folds: int, seed: int, shortfall: str = "") -> Split:
+    """Return the folds by account alone: each fit reads all rows of the other folds, and scores all rows of its own.
+
+    Args:
+        accounts: shape (rows,).
+        outcome: shape (rows,).
+        folds: number of folds, ≥ 2.
+        seed: of the hash that puts accounts into folds.
+        shortfall: why no date parts them too.
+    """
     everything = np.ones(accounts.size, dtype=np.bool_)
-    undated = tuple(_folds(fold, folds, may_fit=everything, may_score=everything))
+    undated = tuple(_folds(account_folds(accounts, folds, seed), folds, may_fit=everything, may_score=everything))
     fewest = min(_accounts_by_class(undated, outcome, accounts))
     return Split("account", None, undated, shortfall, is_possible=fewest >= LEAST_ACCOUNTS_BY_CLASS)
 

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from math import sqrt
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,6 @@ from milestones_dagster.config.thresholds import ThresholdSearch
 from milestones_dagster.evidence.association import cmh, holm, tabulate
 from milestones_dagster.evidence.chain import compare
 from milestones_dagster.evidence.framework_review import MILESTONES, propose, review, slope
-from milestones_dagster.evidence.framework_watch import adoption_drift, table
 from milestones_dagster.evidence.threshold_gains import gains, low_end
 from milestones_dagster.evidence.threshold_search import Rows
 
@@ -292,7 +290,7 @@ def test_gains_are_those_of_resampled_accounts_whatever_their_order() -> None:
     assert np.isnan(low_end(np.empty(0)))
 
 
-# --- what is watched ------------------------------------------------------------------------------------------------
+# --- slopes --------------------------------------------------------------------------------------------------------
 
 
 def test_the_slope_is_weighted_least_squares_over_quarters() -> None:
@@ -310,67 +308,6 @@ def test_the_slope_is_weighted_least_squares_over_quarters() -> None:
     half_width = 1.959963984540054 * sqrt(fitted.normalized_cov_params[1, 1])
     assert (found.low, found.high) == (pytest.approx(found.estimate - half_width), pytest.approx(found.estimate + half_width))
     assert np.isnan(slope(frame.loc[frame["observed_at"] < "2024-07-01"]).estimate)
-
-
-def drifting(users: tuple[int, int], count: int = 1000) -> pd.DataFrame:
-    """`count` accounts before the day of adoption and after it, of whom so many use the feature."""
-    frame = pd.DataFrame({"account_key": np.arange(2 * count)})
-    is_since = frame["account_key"] >= count
-    frame["observed_at"] = np.where(is_since, pd.Timestamp("2025-02-01"), pd.Timestamp("2024-11-01"))
-    number = frame["account_key"] % count
-    return frame.assign(chat=np.where(number < np.where(is_since, users[1], users[0]), 2.0, 0.0), same=(number < 300) * 1.0)
-
-
-def test_adoption_that_moved_by_more_than_five_points_is_watched() -> None:
-    made = adoption_drift(drifting((300, 400)), ["chat", "same"], ADOPTED).set_index("subject")
-    chat = made.loc["chat"]
-    assert (chat["reference"], chat["value"], chat["difference"]) == (0.3, 0.4, pytest.approx(0.1))
-    # Newcombe's interval of 400 / 1,000 less 300 / 1,000
-    assert (chat["low"], chat["high"]) == (pytest.approx(0.0583, abs=2e-4), pytest.approx(0.1412, abs=2e-4))
-    assert (chat["is_watched"], chat["q"]) == (True, pytest.approx(2 * chat["p"]))
-    assert (made.loc["same", "is_watched"], made.loc["same", "p"]) == (False, 1.0)
-
-
-def test_adoption_that_may_have_moved_by_less_is_not_watched() -> None:
-    made = adoption_drift(drifting((300, 380)), ["chat"], ADOPTED)
-    assert made["q"].iloc[0] < 0.001
-    assert (made["low"].iloc[0] < 0.05, bool(made["is_watched"].iloc[0])) == (True, False)
-
-
-def test_two_samples_of_one_distribution_are_no_drift() -> None:
-    rng = np.random.default_rng(5)
-    watched = 0
-    for _ in range(40):
-        frame = drifting((0, 0), 400)
-        features = {f"f{number}": (rng.random(len(frame)) < rng.uniform(0.05, 0.9)) * 1.0 for number in range(20)}
-        names = list(features)
-        watched += bool(adoption_drift(frame.assign(**features), names, ADOPTED)["is_watched"].any())
-    assert watched <= 1
-
-
-def test_unknown_values_are_in_no_share_and_an_account_twice_is_refused() -> None:
-    frame = drifting((300, 400))
-    frame.loc[frame["account_key"] < 100, "chat"] = np.nan
-    made = adoption_drift(frame, ["chat"], ADOPTED)
-    assert (made["reference_accounts"].iloc[0], made["reference"].iloc[0]) == (900, pytest.approx(200 / 900))
-    with pytest.raises(ValueError, match="more than one row"):
-        adoption_drift(pd.concat([frame, frame]), ["chat"], ADOPTED)
-    assert not adoption_drift(frame.iloc[:0], ["chat"], None)["is_watched"].any()
-
-
-def test_slopes_and_picks_of_the_review_are_watched_by_their_intervals() -> None:
-    made = (
-        reviewed(moved_jump(1, jump_at=20, adopted=10, accounts_a_half=2000)).reset_index().assign(version="v", adopted_at=ADOPTED)
-    )
-    feature = SimpleNamespace(name="chat", measure="used"), SimpleNamespace(name="plan", measure="attribute")
-    framework: Any = SimpleNamespace(features=SimpleNamespace(catalogue=feature))
-    found = table(drifting((300, 300)), framework, {"framework_review": made}).set_index(["kind", "subject"])
-    assert found.loc[("pick", "activation"), "is_watched"]
-    assert found.loc[("pick", "activation"), "reference"] == 10
-    assert not found.loc[("adoption", "chat"), "is_watched"]
-    assert ("adoption", "plan") not in found.index
-    assert not found.loc[("slope", "setup"), "is_watched"]
-    assert set(found["version"]) == {"v"}
 
 
 # --- error rates ----------------------------------------------------------------------------------------------------

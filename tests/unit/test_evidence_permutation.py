@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from milestones_dagster.evidence.permutation import ForestSize, fit_forest, held_out_scores, permutations_within
+from milestones_dagster.evidence.permutation import ForestSize, fit_forest, held_out_scores, permutations_within, plain_scores
 from milestones_dagster.evidence.resampling import roc_auc
 
 SIZE = ForestSize(trees=30, maximum_depth=6, minimum_leaf=20, drawn_rows=300)
@@ -38,6 +38,7 @@ def test_scores_equal_those_of_whole_permuted_groups(fitted, groups):
     scores = held_out_scores(forest, values, groups, lender)
 
     assert scores.plain == pytest.approx(forest.predict_proba(values)[:, 1], abs=1e-9)
+    assert plain_scores(forest, values) == pytest.approx(scores.plain, abs=1e-9)
     assert scores.permuted.shape == (groups.max() + 1, 3, len(values))
     for group in np.unique(groups):
         for repeat in range(3):

@@ -66,11 +66,39 @@ def test_features_are_watched_on_one_row_per_account_of_the_same_age(reviewed: M
     watched = reviewed.rows("framework_watch")
     # usage has landmarks at the ends of March and April, and so a pick
     assert {(row["kind"], row["subject"]) for row in watched if row["kind"] == "pick"} == {("pick", "usage")}
-    chat = reviewed.row("framework_watch", subject="chat_days")
+    chat = reviewed.row("framework_watch", kind="adoption", subject="chat_days")
     # accounts that still pay two months after their start: at 1 April, or 1 May
     assert chat["reference_accounts"] + chat["accounts"] > 0
     assert (chat["value"], chat["is_watched"]) in {(0.0, False), (None, False)}
+    judged = reviewed.row("framework_watch", kind="feature_verdict", subject="chat_days")
+    assert judged["is_watched"] is False
+    assert {judged["reference_verdict"], judged["verdict"]} <= {"niche", None}
     assert {row["subject"] for row in watched if row["kind"] == "slope"} == {"setup", "activation", "usage", "maturity"}
+
+
+def test_steps_that_nobody_does_are_judged_on_either_side_of_the_day_of_adoption(reviewed: Made) -> None:
+    steps = [row for row in reviewed.rows("framework_watch") if row["kind"] == "step_verdict"]
+    # the landmarks of 14 days are all before it
+    landmarks = {str(row["observed_at"]) for row in reviewed.rows("setup_step_landmarks") if row["landmark_days"] == 14}
+    assert landmarks == {"2025-01-19 00:00:00", "2025-02-19 00:00:00"}
+    # half of the accounts have 3 conversations by then, and are activated before
+    assert [(row["reference_accounts"], row["accounts"]) for row in steps] == [(720, 0)] * 3
+    assert {(row["reference_verdict"], row["verdict"], row["is_watched"]) for row in steps} == {("niche", "interview", False)}
+
+
+def test_a_refused_ranking_leaves_the_list_standing(reviewed: Made) -> None:
+    reviewed.session.make("feature_adoption")
+    assert reviewed.session.make("feature_importance").state == "refused"
+    assert "feature_importance" not in reviewed.session.declared.tables["framework_watch"].dependencies
+    auc = reviewed.row("framework_watch", kind="auc")
+    # who stays is told by conversations, which no feature counts
+    assert auc["value_low"] < 0.5 < auc["value_high"] < 0.6
+    assert auc["is_watched"]
+    # nobody leaves within a month of a day before March, so that there is nothing to tell
+    leavers = "SELECT COUNT(*) FROM evidence.feature_matrix WHERE observed_at < '2025-03-01' AND NOT retained"
+    assert reviewed.session.warehouse.rows(leavers) == [(0,)]
+    assert (auc["reference_accounts"], auc["reference"], auc["difference"]) == (1440, None, None)
+    assert {row["verdict"] for row in reviewed.rows("framework_watch") if row["kind"] == "auc"} == {None}
 
 
 # --- versions -------------------------------------------------------------------------------------------------------

@@ -435,22 +435,39 @@ BY_HAND: dict[tuple[str, str], Case] = {
         4,
         severity="warning",
     ),
-    # four slopes and seven features
+    # four slopes, seven features with adoption and verdict, three steps, the AUC
     ("framework_watch", "bounds_in_order"): Case(
-        "UPDATE {t} SET low = 0.1, high = 0 WHERE subject = 'sla'",
+        "UPDATE {t} SET low = 0.1, high = 0 WHERE kind = 'adoption' AND subject = 'sla'",
         1,
-        11,
+        22,
         [{"kind": "adoption", "subject": "sla"}],
-        11,
-        clean="UPDATE {t} SET low = 0, high = 0.1 WHERE subject = 'sla'",
+        22,
+        clean="UPDATE {t} SET low = 0, high = 0.1 WHERE kind = 'adoption' AND subject = 'sla'",
     ),
     ("framework_watch", "adoption_watched_by_its_interval"): Case(
-        "UPDATE {t} SET is_watched = TRUE, q = 0.06, low = 0.06, high = 0.1 WHERE subject = 'sla'",
+        "UPDATE {t} SET is_watched = TRUE, q = 0.06, low = 0.06, high = 0.1 WHERE kind = 'adoption' AND subject = 'sla'",
         1,
-        11,
+        22,
         [{"subject": "sla"}],
-        11,
-        clean="UPDATE {t} SET is_watched = TRUE, q = 0.05, low = 0.06, high = 0.1 WHERE subject = 'sla'",
+        22,
+        clean="UPDATE {t} SET is_watched = TRUE, q = 0.05, low = 0.06, high = 0.1 WHERE kind = 'adoption' AND subject = 'sla'",
+    ),
+    ("framework_watch", "verdicts_watched_when_they_changed"): Case(
+        "UPDATE {t} SET is_watched = TRUE, reference_verdict = 'niche', verdict = 'niche' WHERE kind = 'feature_verdict' AND subject = 'sla'",
+        1,
+        22,
+        [{"kind": "feature_verdict", "subject": "sla"}],
+        22,
+        clean="UPDATE {t} SET is_watched = TRUE, reference_verdict = 'niche', verdict = 'neither' "
+        "WHERE kind = 'feature_verdict' AND subject = 'sla'",
+    ),
+    ("framework_watch", "auc_watched_by_its_interval"): Case(
+        "UPDATE {t} SET is_watched = TRUE, low = -0.1, high = 0.1, value_low = 0.51 WHERE kind = 'auc'",
+        1,
+        22,
+        [{"subject": "retention"}],
+        22,
+        clean="UPDATE {t} SET is_watched = TRUE, low = -0.1, high = 0.1, value_low = 0.5 WHERE kind = 'auc'",
     ),
     ("area_thresholds", "areas_measured"): Case("DELETE FROM {t}", 1, 0, [{"area": "chat"}], 1),
     ("area_thresholds", "derived_only_with_signal"): Case(
@@ -865,7 +882,7 @@ def test_every_rule_has_a_passing_and_a_failing_fixture(clean):
     declared = clean.session.declared
     product = {(table, rule.name) for table, rules in declared.suites.items() for rule in rules if rule.origin == "product"}
     assert product == set(BY_HAND) | set(IN_FILES) | APART
-    assert len(product) == 101
+    assert len(product) == 103
     # every YAML beside a table is read
     files = {path.stem for path in SQL_ROOT.rglob("*.yaml")}
     assert {table for table, _ in product} == files

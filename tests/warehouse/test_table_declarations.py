@@ -301,7 +301,7 @@ DEPENDENCIES = {
     ),
     "framework_review": ("chain_landmarks",),
     "framework_versions": ("thresholds_in_force",),
-    "framework_watch": ("account_tenure", "feature_matrix", "framework_review"),
+    "framework_watch": ("account_tenure", "feature_matrix", "framework_review", "setup_step_landmarks"),
     "milestone_chain": ("chain_landmarks",),
     "month_landmarks": (
         "account_history",

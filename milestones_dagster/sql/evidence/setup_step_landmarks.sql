@@ -9,6 +9,7 @@ columns:
   account_id: VARCHAR NOT NULL -- The account's own identifier.
   landmark_days: INTEGER NOT NULL [days] -- 7, 14 or 30 days after tenure_start.
   step: VARCHAR NOT NULL -- Name of the setup step.
+  observed_at: TIMESTAMP NOT NULL -- The landmark, UTC.
   is_done: BOOLEAN NOT NULL -- Completed before the landmark, trial included.
   is_paying: BOOLEAN NOT NULL -- Paying at the landmark; without subscriptions nobody is seen to leave.
   is_activated_before: BOOLEAN NOT NULL -- Activated before the landmark.
@@ -47,6 +48,7 @@ SELECT
   e.account_id,
   e.landmark_days,
   s.step,
+  e.observed_at,
   COALESCE(s.completed_at < e.observed_at, FALSE) AS is_done,
   e.is_paying,
   e.is_activated_before,
