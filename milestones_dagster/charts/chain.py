@@ -18,6 +18,7 @@ from milestones_dagster.charts.page import (
     effect_words,
     known,
     percent_axis,
+    shortened,
 )
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def _key(shares: "Axes") -> None:
 
 def _name(row: Mapping[str, Any]) -> str:
     words = f"{row['behaviour'].removeprefix('setup:')} → {row['outcome']}".replace("_", " ")
-    return words if len(words) <= _LETTERS else f"{words[: _LETTERS - 1].rstrip()}…"
+    return shortened(words, _LETTERS)
 
 
 def _title(pooled: "pd.DataFrame") -> str:

@@ -297,7 +297,13 @@ def test_fallbacks(tmp_path: Path, sources: str, framework: str, basis: str, sea
 def test_a_threshold_is_a_number_or_what_the_data_derive(tmp_path: Path, written: str, adopted: float, is_auto: bool) -> None:
     config = load_config(write(tmp_path, framework=changed(FRAMEWORK, "threshold: 5", f"threshold: {written}")), {})
     assert relations(config)["threshold"].rows[0] == ("activation", 1, adopted, is_auto)
-    assert config.framework.auto_milestones == ({"activation"} if is_auto else set())
+    # one of the two areas says auto
+    assert config.framework.left_to_the_data == {"areas"} | ({"activation"} if is_auto else set())
+
+
+def test_areas_with_numbers_leave_nothing_to_the_data(tmp_path: Path) -> None:
+    numbers = changed(FRAMEWORK, 'events: ["nova.*", saved], threshold: auto', 'events: ["nova.*", saved], threshold: 2')
+    assert load_config(write(tmp_path, framework=numbers), {}).framework.left_to_the_data == set()
 
 
 def fingerprint(folder: Path, **changes: str) -> str:
