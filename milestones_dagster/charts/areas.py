@@ -23,7 +23,7 @@ _UNITS = {
     "users": "Users in the month",
     "count_per_seat": "Events per seat in the month",
 }
-_HEIGHT, _LEFT, _BETWEEN, _RIGHT = 2.45, 0.62, 0.72, 0.2
+_HEIGHT, _LEFT, _BETWEEN, _RIGHT = 2.45, 0.78, 0.72, 0.2
 _LETTERS = 38
 
 

@@ -13,7 +13,7 @@ columns:
   value: DOUBLE -- The area's metric; NULL where it is per seat and there were no seats.
   threshold: DOUBLE -- What it must reach; NULL where none is in force.
   threshold_origin: VARCHAR NOT NULL -- `adopted`, `derived`, or `none`.
-  reason: VARCHAR -- Why none is in force: that of `area_thresholds`, or `not calibrated` where thresholds of areas are found in permuted outcomes too; else NULL.
+  reason: VARCHAR -- Why none is in force, as `area_thresholds` tells it, or `not calibrated` where thresholds of areas are found in permuted outcomes too; else NULL.
   is_met: BOOLEAN -- value is at or above the threshold; false without seats; NULL where the month is not judged or no threshold is in force.
   met_months: BIGINT NOT NULL [months] -- Of this month and the two before it, those that met the threshold.
   keeps_meeting: BOOLEAN -- This month and the two before it were judged and all met it; false when one of them did not; NULL where it cannot be told yet.

@@ -9,7 +9,7 @@ columns:
   accounts: BIGINT NOT NULL [accounts] -- Accounts that the evidence compares.
   permuted_accounts: BIGINT NOT NULL [accounts] -- Those of them whose outcomes are permuted; fewer where they are sampled.
   permutations: BIGINT NOT NULL [permutations] -- Times that the outcomes were permuted within plan and size; 0 without an account.
-  found: BIGINT NOT NULL [permutations] -- Those of them in which a threshold (of the areas: any) had a signal, or any step was kept.
+  found: BIGINT NOT NULL [permutations] -- Those of them in which a threshold (any, of the areas) had a signal, or any step was kept.
   found_share: DOUBLE -- found / permutations; NULL without a permutation.
   found_low: DOUBLE -- Lower 95 % bound (Wilson).
   found_high: DOUBLE -- Upper 95 % bound (Wilson).
