@@ -7,7 +7,7 @@ Put here how single cohorts are drawn. Keep out which of them may be shown (`evi
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from milestones_dagster.charts.page import BLUE, GREY, INK, SMALL, WIDTH, Page
+from milestones_dagster.charts.page import BLUE, GREY, INK, SMALL, WIDTH, Page, shortened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,7 +16,7 @@ MOST = 6
 """Panels: the links with the most cohorts, of as many the earlier ones of the chain."""
 _COLUMNS, _HEIGHT = 3, 1.75
 _LEFT, _BETWEEN, _RIGHT = 0.6, 0.45, 0.2
-_MOST_TICKS = 3
+_MOST_TICKS, _LETTERS = 3, 28
 
 Link = Sequence[Mapping[str, Any]]
 
@@ -76,7 +76,7 @@ def panels(page: Page, links: Sequence[Link], titles: Sequence[str]) -> None:
         axes.tick_params(labelsize=SMALL)
         axes.grid(visible=False, axis="x")
         axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:+.0f}".replace("-", "−") if value else "0")
-        axes.set_title(title, size=SMALL, color=INK, loc="left", pad=4)
+        axes.set_title(shortened(title, _LETTERS), size=SMALL, color=INK, loc="left", pad=4)
         if column == 0:
             axes.set_ylabel("Points", size=SMALL, color=INK)
 
