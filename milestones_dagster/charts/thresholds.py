@@ -129,7 +129,7 @@ def mark(axes: "Axes", row: Any, name: str = "", *, is_brief: bool = False) -> N
         pick += f"{number(row['pick_low'])} to {number(row['pick_high'])}"
         axes.axvspan(row["pick_low"], row["pick_high"], color=ORANGE, alpha=0.16, linewidth=0, gid=f"{name}stability")
     # a row of words is 0.19 inches high
-    inches = axes.get_position().height * axes.get_figure(root=True).get_size_inches()[1]
+    inches = axes.bbox.height / axes.figure.dpi
     marks: list[tuple[str, Any, str, str, Any, float]] = [("picked", row["pick"], pick, RED, "solid", 1.015 + 0.19 / inches)]
     if known(row["adopted"]):
         marks.append(("adopted", row["adopted"], f"adopted {number(row['adopted'])}", INK, (0, (4, 3)), 1.015))
