@@ -1,11 +1,12 @@
 """The chain of milestones: of each link the shares that reached the next, and the difference among accounts alike.
 
-Put here the charts of `milestone_chain`. Keep out the estimates (`evidence.chain`).
+Put here the charts of `milestone_chain`. Keep out the estimates (`evidence.chain`) and how cohorts are drawn (`charts.cohorts`).
 """
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from milestones_dagster.charts.cohorts import by_cohort, height_of, panels, told_of
 from milestones_dagster.charts.page import (
     BLUE,
     GREY,
@@ -18,6 +19,7 @@ from milestones_dagster.charts.page import (
     effect_words,
     known,
     percent_axis,
+    shortened,
 )
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ _INTERVIEW = "interview"
 def links(tables: "Mapping[str, pd.DataFrame]") -> "Figure | None":
     """One row per link of all cohorts: P(next | reached) and P(next | not), and the adjusted effect with its interval.
 
+    Below them a panel per link that has single cohorts: their effects by time, beside that of all cohorts.
+
     Args:
         tables: `milestone_chain`, as published.
 
@@ -43,9 +47,11 @@ def links(tables: "Mapping[str, pd.DataFrame]") -> "Figure | None":
     pooled = chain[(chain["cohort"] == "all") & (chain["accounts"] > 0)].sort_values("position")
     if pooled.empty:
         return None
-    page = Page(_title(pooled), _caption(pooled), height=_ROW * len(pooled) + 0.85)
-    shares = page.axes(left=2.75, bottom=0.55, right=2.4, top=0.3)
-    effects = page.axes(left=4.95, bottom=0.55, right=0.2, top=0.3)
+    every = by_cohort(chain)
+    below = height_of(len(every))
+    page = Page(_title(pooled), _caption(pooled) + told_of(every), height=_ROW * len(pooled) + 0.85 + below)
+    shares = page.axes(left=2.75, bottom=0.55 + below, right=2.4, top=0.3)
+    effects = page.axes(left=4.95, bottom=0.55 + below, right=0.2, top=0.3)
     for line, row in enumerate(pooled.to_dict("records")):
         _link(shares, effects, line, row)
     for axes in (shares, effects):
@@ -65,6 +71,7 @@ def links(tables: "Mapping[str, pd.DataFrame]") -> "Figure | None":
     axis_label(shares, x="Reached the next")
     axis_label(effects, x="Difference among alike (points)")
     _key(shares)
+    panels(page, every, [_name(link[0]) for link in every])
     return page.figure
 
 
@@ -100,7 +107,7 @@ def _key(shares: "Axes") -> None:
 
 def _name(row: Mapping[str, Any]) -> str:
     words = f"{row['behaviour'].removeprefix('setup:')} → {row['outcome']}".replace("_", " ")
-    return words if len(words) <= _LETTERS else f"{words[: _LETTERS - 1].rstrip()}…"
+    return shortened(words, _LETTERS)
 
 
 def _title(pooled: "pd.DataFrame") -> str:

@@ -123,6 +123,11 @@ def known(value: object) -> bool:
     return not bool(pd.isna(value))
 
 
+def shortened(text: str, letters: int) -> str:
+    """A text of at most so many letters, cut with an ellipsis."""
+    return text if len(text) <= letters else f"{text[: letters - 1].rstrip()}…"
+
+
 def number(value: float) -> str:
     """A value of a threshold: whole where it is, else three significant digits."""
     return f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004 - digits

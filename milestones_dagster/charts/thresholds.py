@@ -72,56 +72,76 @@ def _response(curve: "pd.DataFrame", found: "pd.DataFrame", units: tuple[str, st
     if curve.empty or found.empty:
         return None
     row = found.iloc[0]
-    curve = curve.sort_values("value")
     page = Page(_title(row, units), _caption(row), height=3.8)
     axes = page.axes(left=0.75, bottom=0.55, right=0.2, top=0.5)
+    draw(axes, curve)
+    mark(axes, row)
+    axis_label(axes, x=label, y="Accounts retained")
+    return page.figure
+
+
+def draw(axes: "Axes", curve: "pd.DataFrame", name: str = "", scale: float = 1.0) -> None:
+    """One response curve: fit, band, and a circle per step; its parts are known by their `gid`, with `name` before it.
+
+    Args:
+        axes: Empty; their limits are set.
+        curve: A threshold's curve, at least one row.
+        name: Tells several curves of one figure apart.
+        scale: Of the circles.
+    """
+    curve = curve.sort_values("value", ignore_index=True)
     # the last step is open: it is drawn as wide as a twelfth of the whole
     first, last = float(curve["value"].iloc[0]), float(curve["value"].iloc[-1])
     end = last + max((last - first) / 12, 1e-9)
     values = [*curve["value"], end]
 
-    def to_end(name: str) -> list[float]:
-        return [*curve[name], float(curve[name].iloc[-1])]
+    def to_end(column: str) -> list[float]:
+        return [*curve[column], float(curve[column].iloc[-1])]
 
-    if known(row["pick_low"]):
-        axes.axvspan(row["pick_low"], row["pick_high"], color=ORANGE, alpha=0.16, linewidth=0, gid="stability")
-    axes.fill_between(
-        values, to_end("retention_low"), to_end("retention_high"), step="post", color=BLUE, alpha=0.18, linewidth=0, gid="band"
-    )
+    band: dict[str, Any] = {"step": "post", "color": BLUE, "alpha": 0.18, "linewidth": 0, "gid": f"{name}band"}
+    axes.fill_between(values, to_end("retention_low"), to_end("retention_high"), **band)
     seen = curve[curve["band_accounts"] > 0]
     widths = [after - before for before, after in pairwise(values)]
     middle = curve["value"] + [width / 2 for width in widths]
-    sizes = _LARGEST_CIRCLE * seen["band_accounts"] / seen["band_accounts"].max()
+    sizes = scale * _LARGEST_CIRCLE * seen["band_accounts"] / seen["band_accounts"].max()
     look: dict[str, Any] = {"facecolor": "none", "edgecolor": GREY, "linewidth": 0.7}
-    axes.scatter(middle[seen.index], seen["band_retained_share"], s=sizes, gid="seen", **look)
-    axes.step(values, to_end("retention"), where="post", color=BLUE, linewidth=2.0, gid="response")
+    axes.scatter(middle[seen.index], seen["band_retained_share"], s=sizes, gid=f"{name}seen", **look)
+    axes.step(values, to_end("retention"), where="post", color=BLUE, linewidth=2.0, gid=f"{name}response")
     axes.set_xlim(first, end)
     lowest = min(curve["retention_low"].min(), seen["band_retained_share"].min())
     axes.set_ylim(max(lowest - 0.05, 0.0) if lowest > 0 else -0.03, 1.03)
-    _marks(axes, row)
     percent_axis(axes.yaxis)
-    axis_label(axes, x=label, y="Accounts retained")
-    return page.figure
 
 
-def _marks(axes: "Axes", row: Any) -> None:
-    """The lines of pick and adopted value, their labels above the plot in rows of their own."""
+def mark(axes: "Axes", row: Any, name: str = "", *, is_brief: bool = False) -> None:
+    """The lines of pick and adopted value, their labels above the plot in rows of their own, and the shaded stability interval.
+
+    Args:
+        axes: With a curve drawn.
+        row: The threshold's row.
+        name: As for `draw`.
+        is_brief: Fewer words, of a chart with less room.
+    """
     first, end = axes.get_xlim()
     pick = f"picked {number(row['pick'])}" if known(row["pick"]) else ""
     if known(row["pick_low"]):
-        pick += f", stability interval {number(row['pick_low'])} to {number(row['pick_high'])}"
-    marks: list[tuple[str, Any, str, str, Any, float]] = [("picked", row["pick"], pick, RED, "solid", 1.085)]
+        pick += ", stability interval " if not is_brief else ", "
+        pick += f"{number(row['pick_low'])} to {number(row['pick_high'])}"
+        axes.axvspan(row["pick_low"], row["pick_high"], color=ORANGE, alpha=0.16, linewidth=0, gid=f"{name}stability")
+    # a row of words is 0.19 inches high
+    inches = axes.bbox.height / axes.figure.dpi
+    marks: list[tuple[str, Any, str, str, Any, float]] = [("picked", row["pick"], pick, RED, "solid", 1.015 + 0.19 / inches)]
     if known(row["adopted"]):
         marks.append(("adopted", row["adopted"], f"adopted {number(row['adopted'])}", INK, (0, (4, 3)), 1.015))
-    for name, value, text, color, style, height in marks:
+    for kind, value, text, color, style, height in marks:
         if not known(value):
             continue
         shown = min(max(value, first), end)
         # the label of the adopted value lies on the side where the line of the pick does not cross it
-        is_free = name == "picked" or not known(row["pick"]) or value >= row["pick"]
-        is_beside_right = is_free and (shown - first) / (end - first) < _NEAR_THE_END[name]
+        is_free = kind == "picked" or not known(row["pick"]) or value >= row["pick"]
+        is_beside_right = is_free and (shown - first) / (end - first) < _NEAR_THE_END[kind]
         if shown == value:
-            axes.axvline(value, color=color, linestyle=style, linewidth=1.6, gid=name)
+            axes.axvline(value, color=color, linestyle=style, linewidth=1.6, gid=f"{name}{kind}")
             axes.plot(
                 [value, value], [1.0, height], transform=axes.get_xaxis_transform(), color=color, linewidth=0.8, clip_on=False
             )
@@ -137,6 +157,7 @@ def _marks(axes: "Axes", row: Any) -> None:
             color=color,
             annotation_clip=False,
         )
+    axes.set_xlim(first, end)
 
 
 def _title(row: Any, units: tuple[str, str]) -> str:

@@ -309,10 +309,11 @@ class Framework(Model):
     )
 
     @property
-    def auto_milestones(self) -> frozenset[str]:
-        """The milestones whose threshold the data derive, by name."""
+    def left_to_the_data(self) -> frozenset[str]:
+        """What has a threshold that the data derive: milestones by name, and `areas` where any area has."""
         declared: tuple[tuple[str, Thresholded], ...] = (("activation", self.activation), ("usage", self.usage))
-        return frozenset(name for name, milestone in declared if milestone.is_auto)
+        areas = {"areas"} if any(area.threshold == "auto" for area in self.areas) else set()
+        return frozenset({name for name, milestone in declared if milestone.is_auto} | areas)
 
     @model_validator(mode="after")
     def _outcome_after_behaviour(self) -> Self:

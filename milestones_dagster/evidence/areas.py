@@ -1,7 +1,7 @@
 """Defines where the threshold of each product area's success metric lies, several areas being asked at once.
 
-Put here what the areas need beyond one threshold: the false discovery rate over them. Keep out the threshold itself
-(`thresholds.py`) and which accounts meet it (`area_success`).
+Put here what the areas need beyond one threshold: the false discovery rate over them, and their curves in one table. Keep
+out the threshold itself (`thresholds.py`) and which accounts meet it (`area_success`).
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ import pandas as pd
 
 from milestones_dagster.config.events import area_metrics
 from milestones_dagster.evidence.association import benjamini_hochberg
-from milestones_dagster.evidence.thresholds import caveats_of, derived, effect, prepared
+from milestones_dagster.evidence.thresholds import CURVE_COLUMNS, caveats_of, curve, derived, effect, prepared
 
 if TYPE_CHECKING:
     from milestones_dagster.config.framework import Framework, ThresholdSearch
@@ -41,6 +41,23 @@ def thresholds(frame: pd.DataFrame, framework: "Framework", also: Mapping[str, p
         blank = derived(frame, "area", None, search, caveats)
         return blank.assign(area="", title="", measure="", position=0, q=nan).iloc[:0]
     return pd.DataFrame(rows)
+
+
+def curves(frame: pd.DataFrame, framework: "Framework", also: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return the `thresholds.curve` of every area's metric, area by area; an area without a candidate has no row.
+
+    Args:
+        frame: `area_landmarks`.
+        framework: its areas, and its threshold search.
+        also: no further tables.
+    """
+    del also
+    found = []
+    for position, area in enumerate(framework.areas, start=1):
+        rows = curve(frame.loc[frame["area"] == area.name], framework.threshold_search)
+        if len(rows):
+            found.append(rows.assign(area=area.name, position=position))
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=["area", "position", *CURVE_COLUMNS])
 
 
 def _p(frame: pd.DataFrame, search: "ThresholdSearch") -> float:

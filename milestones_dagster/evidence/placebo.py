@@ -1,10 +1,11 @@
 """Defines how often the evidence finds something where there is nothing: the company's own rows, their outcomes permuted.
 
 Put here the permutations, and each rule run on them as it runs on the real outcomes. Keep out the rules (`thresholds.py`,
-`setup_steps.py`). A rule that finds more than it may is not calibrated on these rows, whatever it finds on the real outcomes.
+`areas.py`, `setup_steps.py`). A rule that finds more than it may is not calibrated on these rows, whatever it finds on the
+real outcomes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import nan
 from typing import TYPE_CHECKING, Final
@@ -23,7 +24,7 @@ from milestones_dagster.evidence.setup_steps import (
     step_verdicts,
 )
 from milestones_dagster.evidence.splits import stable_hash
-from milestones_dagster.evidence.thresholds import LEAST_CANDIDATES, Prepared, effect, no_signal, prepared
+from milestones_dagster.evidence.thresholds import LEAST_CANDIDATES, Effect, Prepared, effect, no_signal, prepared
 
 if TYPE_CHECKING:
     from milestones_dagster.config.framework import Evidence, Framework
@@ -73,6 +74,29 @@ def threshold(frame: pd.DataFrame, milestone: str, framework: "Framework") -> pd
     return judged(milestone, threshold_signals(made, outcomes), made.rows.size + made.left_out, made.rows.size)
 
 
+def areas(frame: pd.DataFrame, framework: "Framework", also: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return one row: the share of 200 permutations of the outcomes in which *any* area has a signal, by q over the areas.
+
+    Where nothing is to be found, a false discovery rate of 5 % is the chance that any area is found. So the 5 % that a
+    rule may find are those of the areas together; a single area is found no more often than any is. What finds more
+    speaks against all of them, since q ties them together. Areas that compare the same accounts get the same permutations.
+
+    Args:
+        frame: as for `threshold`, and area; no rows where no area's threshold is left to the data.
+        framework: its areas and its `threshold_search` are read.
+        also: no further tables.
+    """
+    del also
+    config = framework.threshold_search
+    made = [prepared(frame.loc[frame["area"] == area.name], config) for area in framework.areas]
+    outcomes = [permuted(one.rows.retained, one.rows.strata, PERMUTATIONS, config.seed) for one in made]
+    compared = frame.loc[(frame["standing"] == "row") & frame["area"].isin([area.name for area in framework.areas])]
+    read = np.unique(np.concatenate([np.empty(0, dtype=np.int64), *(one.rows.accounts for one in made)]))
+    found = judged("areas", area_signals(made, outcomes), compared["account_key"].nunique(), read.size)
+    is_asked = any(area.threshold == "auto" for area in framework.areas)
+    return found if is_asked else found.assign(note="No area's threshold is left to the data, so that nothing is permuted.")
+
+
 def setup_steps(frame: pd.DataFrame, framework: "Framework", also: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Return one row: the share of 200 permutations of activation in which any setup step has the verdict `keep`.
 
@@ -107,15 +131,48 @@ def permuted(outcome: _Booleans, strata: NDArray[np.intp], permutations: int, se
 
 def threshold_signals(made: Prepared, outcomes: _Booleans) -> _Booleans:
     """Return in which outcomes, shape (permutations, rows of `made.rows`), the threshold has a signal."""
-    found = np.zeros(len(outcomes), dtype=np.bool_)
     if made.search is None or made.search.candidates.size < LEAST_CANDIDATES:
-        return found
+        return np.zeros(len(outcomes), dtype=np.bool_)
+    candidates = made.search.candidates.size
+    found = [no_signal(candidates, pick, later) is None for pick, later in _picked(made, outcomes)]
+    return np.array(found, dtype=np.bool_)
+
+
+def area_signals(made: Sequence[Prepared], outcomes: Sequence[_Booleans]) -> _Booleans:
+    """Return in which permutations any area has a signal; of each area its rows and its outcomes, (permutations, its rows).
+
+    As in `areas.thresholds`, q is over every area with a p, one with too few candidates for a signal among them.
+    """
+    candidates = [0 if one.search is None else one.search.candidates.size for one in made]
+    told = [_picked(one, drawn) for one, drawn, size in zip(made, outcomes, candidates, strict=True) if size]
+    sizes = [size for size in candidates if size]
+    if not told:
+        return np.zeros(PERMUTATIONS, dtype=np.bool_)
+    found = []
+    for together in zip(*told, strict=True):
+        q = benjamini_hochberg([later.p for _, later in together])
+        found.append(
+            any(
+                no_signal(size, pick, later, float(rate)) is None
+                for size, (pick, later), rate in zip(sizes, together, q, strict=True)
+            )
+        )
+    return np.array(found, dtype=np.bool_)
+
+
+def _picked(made: Prepared, outcomes: _Booleans) -> list[tuple[float, Effect]]:
+    """Return, for each of the outcomes, the pick of the earlier half and its effect on the later one."""
+    if made.search is None:
+        return []
+    found: list[tuple[float, Effect]] = []
     is_earlier = np.isin(made.rows.accounts, made.earlier.accounts)
     for start in range(0, len(outcomes), _BATCH):
         batch = outcomes[start : start + _BATCH]
-        for place, pick in enumerate(made.search.relabelled(batch[:, is_earlier]).picks, start=start):
-            later = made.later.with_outcome(outcomes[place, ~is_earlier])
-            found[place] = no_signal(made.search.candidates.size, float(pick), effect(later, float(pick))) is None
+        picks = made.search.relabelled(batch[:, is_earlier]).picks
+        found += (
+            (float(pick), effect(made.later.with_outcome(outcome[~is_earlier]), float(pick)))
+            for pick, outcome in zip(picks, batch, strict=True)
+        )
     return found
 
 
@@ -167,7 +224,7 @@ def judged(evidence: str, found: _Booleans, accounts: int, read: int) -> pd.Data
     """Return the row of the placebo: `not calibrated` where Wilson's lower bound of the share found is above 5 %.
 
     Args:
-        evidence: `activation`, `usage` or `setup_steps`.
+        evidence: `activation`, `usage`, `areas` or `setup_steps`.
         found: whether something was found, shape (permutations,).
         accounts: that the evidence compares.
         read: those of them whose outcomes were permuted; without any, nothing can be told.
@@ -212,7 +269,8 @@ def _basis(columns: _Floats) -> _Floats:
 
 
 def _note(evidence: str, verdict: str, accounts: int, read: int) -> str:
-    what = "A setup step is kept" if evidence == "setup_steps" else "A threshold is found"
+    kinds = {"setup_steps": "A setup step is kept", "areas": "A threshold of any area is found"}
+    what = kinds.get(evidence, "A threshold is found")
     if verdict == "cannot tell":
         return "No account can be compared yet, so that nothing can be permuted."
     told = {

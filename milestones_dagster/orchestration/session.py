@@ -91,7 +91,7 @@ class Declared:
         """
         made = relations(config)
         features = [(name, title) for name, title, _ in features_of(made)]
-        loaded = load_tables(config_relations=made, auto=config.framework.auto_milestones)
+        loaded = load_tables(config_relations=made, auto=config.framework.left_to_the_data)
         tables = {name: table.with_features(features) for name, table in loaded.items()}
         suites: dict[str, tuple[Rule, ...]] = {}
         problems: list[str] = []

@@ -54,6 +54,7 @@ _KNOWN_HEADER_KEYS = {
     "grain",
     "key",
     "columns",
+    "columns_as",
     "by",
     "month_of",
     "windows",
@@ -100,8 +101,8 @@ class Table:
     `then` names a function `evidence.<module>.<name>`
     that turns the SELECT's frame (and the tables of `also`) into the table; `keeps` says that the SELECT reads the table's
     own published rows; `pivot` says that the SELECT's (feature, value) pairs become one column per configured feature;
-    `where_auto` names, by milestone, the tables that are read only where the config says `threshold: auto` for it; `unread` are
-    those of them that this company's config does not ask for: no dependencies, and empty to the SELECT;
+    `where_auto` names, by milestone (or `areas`), the tables that are read only where the config says `threshold: auto` for it (for
+    any area); `unread` are those of them that this company's config does not ask for: no dependencies, and empty to the SELECT;
     `plot` names a function `charts.<module>.<name>` that draws the published rows, with those of the tables and `config.`
     relations of `plot_with`: the tables among them are made before this one;
     `first_line` is the line of the file on which the SELECT begins.
@@ -190,7 +191,8 @@ def load_tables(
     Args:
         root: Folder with one folder of `.sql` files per schema.
         config_relations: Names of the relations that the config makes; None where no config is at hand, then any name is taken.
-        auto: Milestones whose threshold the config leaves to the data; None where no config is at hand, then all that may be.
+        auto: Milestones, and `areas`, whose threshold the config leaves to the data; None where no config is at hand, then all
+            that may be.
 
     Raises:
         TableError: a header, a column, a word outside the dialect, an unknown relation or a circle of tables.
@@ -265,7 +267,7 @@ def _read(path: Path) -> Table:
     missing = sorted({"about", "grain", "key", "columns"} - set(header))
     if missing:
         raise TableError(f"{path}: the header has no {missing[0]!r}")
-    columns = tuple(_column(path, name, declared) for name, declared in header["columns"].items())
+    columns = _columns(path, header)
     names = {column.name for column in columns}
     for name in header["key"]:
         if name not in names:
@@ -305,6 +307,18 @@ def _check_by(path: Path, header: Mapping[str, Any], names: Collection[str]) -> 
             raise TableError(f"{path}: a table by month has the column {missing[0]!r}, which tells whose or of when a row is")
     elif other := sorted({"month_of", "windows"} & set(header)):
         raise TableError(f"{path}: `{other[0]}` is of tables by month alone")
+
+
+def _columns(path: Path, header: Mapping[str, Any]) -> tuple[Column, ...]:
+    """The columns of a header: its own, then those of the table beside it that `columns_as` names, but for names it has itself."""
+    own = tuple(_column(path, name, declared) for name, declared in header["columns"].items())
+    if (like := header.get("columns_as")) is None:
+        return own
+    beside = sorted(other.stem for other in path.parent.glob("*.sql") if other != path)
+    if like not in beside:
+        raise TableError(f"{path}: `columns_as: {like}` is no table of ours beside it; {_closest(like, beside)}")
+    names = {column.name for column in own}
+    return own + tuple(column for column in _read(path.with_name(f"{like}.sql")).columns if column.name not in names)
 
 
 def _column(path: Path, name: str, declared: object) -> Column:

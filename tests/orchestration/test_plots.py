@@ -17,6 +17,7 @@ from milestones_dagster.wiring import build_defs
 DRAWN = {
     "activation_threshold_curve",
     "usage_threshold_curve",
+    "area_threshold_curve",
     "activation_survival",
     "feature_importance",
     "framework_review",

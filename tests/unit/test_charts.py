@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from milestones_dagster.charts import chain, features, page, review, survival, thresholds
+from milestones_dagster.charts import areas, chain, cohorts, features, page, review, survival, thresholds
 
 CURVE = pd.DataFrame(
     {
@@ -79,7 +79,7 @@ def test_a_picture_that_is_too_large_loses_resolution_and_is_then_refused(monkey
 def test_matplotlib_is_imported_by_drawing_alone_and_pyplot_never() -> None:
     loaded = "sorted({'matplotlib', 'matplotlib.pyplot', 'PIL'} & set(sys.modules))"
     code = (
-        "import sys\nfrom milestones_dagster.charts import chain, features, page, review, survival, thresholds\n"
+        "import sys\nfrom milestones_dagster.charts import areas, chain, cohorts, features, page, review, survival, thresholds\n"
         f"print({loaded})\npage.png(page.Page('a', 'b', 1.0).figure)\nprint({loaded})"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
@@ -313,7 +313,7 @@ def test_of_a_group_of_correlated_features_the_representative_is_drawn() -> None
 
 def link(position: int, behaviour: str, outcome: str, **changes: Any) -> dict[str, Any]:
     return {
-        "position": position, "behaviour": behaviour, "outcome": outcome, "cohort": "all", "trust": "mixed", "accounts": 200,
+        "position": position, "behaviour": behaviour, "outcome": outcome, "cohort": "all", "cohort_from": None, "trust": "mixed", "accounts": 200,
         "reached_next_share": 0.8, "other_next_share": 0.6, "effect": 0.15, "effect_low": 0.05, "effect_high": 0.25,
     } | changes  # fmt: skip
 
@@ -356,6 +356,125 @@ def test_a_chain_without_a_link_that_can_be_told_says_so(changes: dict[str, Any]
     assert figure.get_label() == title
 
 
+def cohort_of(position: int, cohort: str, effect: float, **changes: Any) -> dict[str, Any]:
+    low, high = effect - 0.1, effect + 0.1
+    return link(position, f"step_{position}", "retention", cohort=cohort, effect=effect, effect_low=low, effect_high=high) | {
+        "cohort_from": None if cohort == "all" else f"{cohort[:4]}-{3 * int(cohort[-1]) - 2:02}-01"
+    } | changes  # fmt: skip
+
+
+def test_single_cohorts_stand_by_time_beside_the_effect_of_all() -> None:
+    rows = [cohort_of(1, "all", 0.2), cohort_of(2, "all", 0.1), cohort_of(1, "2025 Q2", 0.3), cohort_of(1, "2025 Q1", -0.05)]
+    figure = chain.links({"milestone_chain": pd.DataFrame(rows)})
+    assert figure is not None
+    # the first two are the links of all cohorts; of the second link no cohort alone can be trusted
+    panel = figure.axes[2]
+    assert (len(figure.axes), panel.get_title(loc="left")) == (3, "step 1 → retention")
+    drawn = [(by_gid(figure, f"cohort 0 {number}"), by_gid(figure, f"cohort interval 0 {number}")) for number in (0, 1)]
+    assert [point.get_ydata()[0] for point, _ in drawn] == [-0.05, 0.3]
+    assert [list(line.get_ydata()) for _, line in drawn] == [pytest.approx([-0.15, 0.05]), pytest.approx([0.2, 0.4])]
+    assert [tick.get_text() for tick in panel.get_xticklabels()] == ["2025 Q1", "2025 Q2"]
+    assert by_gid(figure, "all 0").get_ydata()[0] == 0.2
+    band = by_gid(figure, "all band 0")
+    assert (band.get_y(), band.get_y() + band.get_height()) == pytest.approx((0.1, 0.3))
+    assert "where the trust in the cohort is not interview" in texts(figure)
+    # the panel lies below the links, and inside the page
+    assert 0 < panel.get_position().y0 < panel.get_position().y1 < figure.axes[0].get_position().y0
+    alone = chain.links({"milestone_chain": pd.DataFrame(rows[:2])})
+    assert alone is not None
+    assert len(alone.axes) == 2
+    assert "No single cohort has accounts enough to be shown alone." in texts(alone)
+
+
+def test_at_most_six_links_are_drawn_by_cohort_and_labels_do_not_overlap() -> None:
+    quarters = [f"{year} Q{quarter}" for year in range(2020, 2025) for quarter in (1, 2, 3, 4)]
+    rows = [cohort_of(position, "all", 0.2) for position in range(1, 9)]
+    # the second and the fourth link have the fewest cohorts
+    rows += [
+        cohort_of(position, quarter, 0.2) for position in range(1, 9) for quarter in quarters[: 3 if position in {2, 4} else 20]
+    ]
+    rows.append(cohort_of(9, "all", np.nan))
+    chosen = cohorts.by_cohort(pd.DataFrame(rows))
+    assert [one[0]["position"] for one in chosen] == [1, 3, 5, 6, 7, 8]
+    assert [row["cohort"] for row in chosen[0]] == ["all", *quarters]
+    figure = chain.links({"milestone_chain": pd.DataFrame(rows)})
+    assert figure is not None
+    assert len(page.png(figure)) < page.LIMIT
+    for panel in figure.axes[2:]:
+        boxes = [tick.get_window_extent() for tick in panel.get_xticklabels()]
+        assert all(before.x1 < after.x0 for before, after in pairwise(boxes))
+    titles = [panel._left_title.get_window_extent() for panel in figure.axes[2:5]]
+    assert all(before.x1 < after.x0 for before, after in pairwise(titles))
+
+
+# --- areas ----------------------------------------------------------------------------------------------------------
+
+
+def of_areas(number: int, **changes: Any) -> Any:
+    names = [f"area{place}" for place in range(number)]
+    curve = pd.concat([CURVE.assign(area=name, position=place) for place, name in enumerate(names, start=1)])
+    rows = [
+        FOUND | {"area": name, "title": f"Chats of {name}", "measure": "days", "position": place} | changes
+        for place, name in enumerate(names, start=1)
+    ]
+    # the last area is asked and has no candidate
+    none = {
+        "area": "none",
+        "title": "None",
+        "measure": "count",
+        "position": number + 1,
+        "is_signal": False,
+        "reason": "x",
+        "pick": np.nan,
+    }
+    return areas.curves({"area_threshold_curve": curve, "area_thresholds": pd.DataFrame([*rows, FOUND | none])})
+
+
+def test_each_area_has_a_panel_with_curve_band_pick_and_adopted_value() -> None:
+    figure = of_areas(3)
+    assert len(figure.axes) == 3
+    assert list(by_gid(figure, "area1 response").get_ydata()) == [0.5, 0.6, 0.6, 0.9, 0.9]
+    assert list(by_gid(figure, "area2 picked").get_xdata()) == [10.0, 10.0]
+    assert list(by_gid(figure, "area0 adopted").get_xdata()) == [5.0, 5.0]
+    shaded = by_gid(figure, "area0 stability")
+    assert (shaded.get_x(), shaded.get_x() + shaded.get_width()) == (8.0, 12.0)
+    assert by_gid(figure, "area0 finding").get_text() == "+20.0 points (+10.0 to +30.0), trust mixed"
+    words = texts(figure)
+    assert "picked 10, 8 to 12" in words
+    assert "Days in the month" in words
+    assert "3 of 4 areas are drawn, the first of the config that have candidates." in words
+    assert (
+        figure.get_label() == "3 of 3 product areas have thresholds that go with staying, most of all: Chats of area0, from 10 on"
+    )
+
+
+def test_six_areas_at_most_are_drawn_in_one_small_picture() -> None:
+    figure = of_areas(8)
+    assert len(figure.axes) == areas.MOST == 6
+    assert len(page.png(figure)) < page.LIMIT
+    # two to a line: neither overlap nor leave the page
+    boxes = [axes.get_tightbbox() for axes in figure.axes]
+    assert all(left.x1 < right.x0 for left, right in zip(boxes[::2], boxes[1::2], strict=True))
+    assert all(upper.y0 > lower.y1 for upper, lower in zip(boxes, boxes[2:], strict=False))
+    assert all(box.x0 >= 0 and box.x1 <= figure.bbox.width for box in boxes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "title"),
+    [
+        ({"is_signal": False, "reason": "q over the areas above .05"}, "No product area has a threshold that goes with staying"),
+        (
+            {"is_signal": False, "reason": "trust is interview", "trust": "interview"},
+            "Too few accounts in every product area to tell whether its metric goes with staying: decides nothing",
+        ),
+    ],
+)
+def test_areas_without_a_signal_say_so(changes: dict[str, Any], title: str) -> None:
+    figure = of_areas(2, **changes)
+    assert figure.get_label() == title
+    assert by_gid(figure, "area1 finding").get_text() == f"no signal: {changes['reason']}"
+
+
 # --- nothing to draw ------------------------------------------------------------------------------------------------
 
 
@@ -364,6 +483,8 @@ def test_an_empty_table_has_no_chart() -> None:
     assert survived(SURVIVAL.iloc[:0]) is None
     assert ranked([feature("chat", np.nan, 0.5, "weak")]) is None
     assert chain.links({"milestone_chain": pd.DataFrame(CHAIN).iloc[:0]}) is None
+    found = pd.DataFrame([FOUND | {"area": "one", "position": 1}])
+    assert areas.curves({"area_threshold_curve": CURVE.iloc[:0].assign(area=""), "area_thresholds": found}) is None
 
 
 # --- review ---------------------------------------------------------------------------------------------------------

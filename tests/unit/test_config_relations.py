@@ -297,7 +297,16 @@ def test_fallbacks(tmp_path: Path, sources: str, framework: str, basis: str, sea
 def test_a_threshold_is_a_number_or_what_the_data_derive(tmp_path: Path, written: str, adopted: float, is_auto: bool) -> None:
     config = load_config(write(tmp_path, framework=changed(FRAMEWORK, "threshold: 5", f"threshold: {written}")), {})
     assert relations(config)["threshold"].rows[0] == ("activation", 1, adopted, is_auto)
-    assert config.framework.auto_milestones == ({"activation"} if is_auto else set())
+    assert config.framework.left_to_the_data == ({"activation"} if is_auto else set())
+
+
+@pytest.mark.parametrize(("second", "left"), [("auto", {"areas"}), ("2", set())])
+def test_areas_are_left_to_the_data_where_one_of_them_says_auto(tmp_path: Path, second: str, left: set[str]) -> None:
+    areas = "areas:\n" + "".join(
+        f"  - {{name: {name}, title: Notes, measure: count, events: [note_saved], threshold: {threshold}}}\n"
+        for name, threshold in (("first", "3"), ("second", second))
+    )
+    assert load_config(write(tmp_path, framework=FRAMEWORK + areas), {}).framework.left_to_the_data == left
 
 
 def fingerprint(folder: Path, **changes: str) -> str:

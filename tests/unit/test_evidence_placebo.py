@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from milestones_dagster.config.areas import Area
 from milestones_dagster.config.framework import Evidence
 from milestones_dagster.config.thresholds import ThresholdSearch
-from milestones_dagster.evidence import placebo
+from milestones_dagster.evidence import areas, placebo
 from milestones_dagster.evidence.setup_steps import conditional_effects, landmark_rows, step_verdicts
 from milestones_dagster.evidence.threshold_search import Rows, Search
 from milestones_dagster.evidence.thresholds import Prepared, derived, prepared
@@ -44,6 +45,24 @@ def company(seed, accounts, *, jump=0.25):
             "retained": generator.random(accounts) < 0.6 + 0.05 * plan + jump * (value >= 10),
         }
     )
+
+
+def asked(names, threshold="auto"):
+    """A framework with these areas, all counted alike."""
+    made = [Area(name=name, title=name.title(), measure="count", events=("x",), threshold=threshold) for name in names]
+    framework_of = SimpleNamespace(areas=tuple(made), threshold_search=ThresholdSearch(resamples=20))
+    framework_of.outcomes = SimpleNamespace(retention=SimpleNamespace(basis="subscriptions"))
+    framework_of.features = SimpleNamespace(catalogue=())
+    return framework_of
+
+
+def with_areas(seed, accounts, names, *, jump=0.0):
+    """The same accounts in every area; a jump is planted in the first, the values of the others are drawn by themselves."""
+    frame = company(seed, accounts, jump=jump)
+    generator = np.random.default_rng(seed + 1000)
+    parts = [frame.assign(area=names[0])]
+    parts += [frame.assign(area=name, value=generator.permutation(frame["value"].to_numpy())) for name in names[1:]]
+    return pd.concat(parts, ignore_index=True)
 
 
 def with_steps(seed, accounts, *, effect=0.0):
@@ -140,6 +159,67 @@ def test_the_bound_decides_by_hand():
     assert verdicts == ["calibrated", "not calibrated"]
 
 
+def test_areas_found_are_those_of_the_rule_itself_for_all_areas_at_once():
+    names = ("one", "two", "three")
+    frame = with_areas(20, 1200, names, jump=0.25)
+    made = [prepared(frame.loc[frame["area"] == name], ThresholdSearch()) for name in names]
+    outcomes = [placebo.permuted(one.rows.retained, one.rows.strata, 16, seed=4) for one in made]
+    # the same accounts: the same permutation in every area, so that how areas go together stays
+    assert (outcomes[0] == outcomes[1]).all()
+    for drawn in outcomes:
+        drawn[::2, 100:] = made[0].rows.retained[100:]
+    slow = []
+    for place in range(16):
+        drawn = frame.assign(retained=np.tile(outcomes[0][place], 3))
+        slow.append(bool(areas.thresholds(drawn, asked(names), {})["is_signal"].any()))
+    assert placebo.area_signals(made, outcomes).tolist() == slow
+    assert 0 < sum(slow) < 16
+
+
+def test_five_percent_are_for_the_areas_together_however_many_are_asked():
+    names = tuple(f"area{number:02}" for number in range(12))
+    frame = with_areas(21, 1500, names)
+    row = placebo.areas(frame, asked(names), {}).iloc[0]
+    # accounts are counted once, in however many areas they are
+    assert (row["evidence"], row["accounts"], row["permuted_accounts"], row["permutations"]) == ("areas", 1500, 1500, 200)
+    assert row["verdict"] == "calibrated"
+    assert row["found_share"] <= 0.07
+    assert "A threshold of any area is found no more often than it may be" in row["note"]
+    # one by one, each at 5 %, some area would be found far more often
+    alone = np.zeros(200, dtype=bool)
+    for name in names:
+        made = prepared(frame.loc[frame["area"] == name], ThresholdSearch())
+        drawn = placebo.permuted(made.rows.retained, made.rows.strata, 200, ThresholdSearch().seed)
+        found = placebo.threshold_signals(made, drawn)
+        assert found.mean() <= 0.07
+        alone |= found
+    assert placebo.judged("areas", alone, 1500, 1500)["verdict"].iloc[0] == "not calibrated"
+
+
+def test_an_area_beside_itself_is_found_as_often_as_alone():
+    frame = with_areas(22, 700, ("one",))
+    twice = pd.concat([frame, frame.assign(area="two")], ignore_index=True)
+    alone, both = (placebo.areas(rows, asked(names), {}) for rows, names in ((frame, ("one",)), (twice, ("one", "two"))))
+    # q of two equal p is p
+    pd.testing.assert_frame_equal(alone, both)
+    made = prepared(frame, ThresholdSearch())
+    outcomes = placebo.permuted(made.rows.retained, made.rows.strata, 200, ThresholdSearch().seed)
+    assert alone["found"].iloc[0] == placebo.threshold_signals(made, outcomes).sum() > 0
+
+
+def test_areas_with_numbers_or_without_accounts_ask_nothing():
+    names = ("one", "two")
+    # the table hands over no row where no area is left to the data
+    row = placebo.areas(with_areas(23, 60, names).iloc[:0], asked(names, threshold=4.0), {}).iloc[0]
+    assert (row["verdict"], row["permutations"], row["found"]) == ("cannot tell", 0, 0)
+    assert row["note"] == "No area's threshold is left to the data, so that nothing is permuted."
+    nobody = placebo.areas(with_areas(23, 60, names).iloc[:0], asked(names), {}).iloc[0]
+    assert nobody["note"] == "No account can be compared yet, so that nothing can be permuted."
+    # few accounts, and an area that has none of them
+    few = placebo.areas(with_areas(23, 30, ("one",)), asked(names), {}).iloc[0]
+    assert (few["accounts"], few["verdict"], few["found"]) == (30, "calibrated", 0)
+
+
 def test_steps_kept_by_the_quick_way_are_those_that_every_fit_keeps():
     evidence = Evidence(minimum_effect=0.001)
     rows = landmark_rows(with_steps(7, 900, effect=0.2), STEPS, 14)
@@ -189,6 +269,13 @@ def test_without_accounts_nothing_can_be_told_and_few_are_no_error():
         nothing = made(frame.iloc[:0], framework(), {}).iloc[0]
         assert (nothing["verdict"], nothing["permutations"], nothing["found"]) == ("cannot tell", 0, 0)
         assert made(frame, framework(), {})["verdict"].iloc[0] == "calibrated"
+
+
+def test_areas_do_not_depend_on_the_order_of_the_rows():
+    names = ("one", "two")
+    frame = with_areas(24, 400, names)
+    shuffled = frame.sample(frac=1, random_state=1)
+    pd.testing.assert_frame_equal(placebo.areas(frame, asked(names), {}), placebo.areas(shuffled, asked(names), {}))
 
 
 def test_2_000_accounts_take_less_than_20_seconds():

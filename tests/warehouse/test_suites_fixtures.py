@@ -116,6 +116,10 @@ CURVE = (
     "INSERT INTO {t} (value, is_candidate, is_pick, retention, retention_low, retention_high) "
     "VALUES (1, FALSE, FALSE, 0.5, 0.4, 0.6), (2, TRUE, TRUE, 0.6, 0.5, 0.7), (3, TRUE, FALSE, 0.6, 0.5, 0.8)"
 )
+AREA_CURVES = (
+    f"{CURVE}; UPDATE {{t}} SET area = 'chat', position = 1; "
+    "INSERT INTO {t} SELECT * REPLACE ('mail' AS area, 2 AS position, retention - 0.2 AS retention, retention_low - 0.2 AS retention_low) FROM {t}"
+)
 EARNED = (
     "UPDATE {t} SET verdict = 'differentiator', importance_low = 0.005, largest_decoy = 0.001, association = 0.1, "
     "association_q = 0.05 WHERE feature = 'sla'"
@@ -540,7 +544,7 @@ BY_HAND: dict[tuple[str, str], Case] = {
         f"{FOUND}; UPDATE {{t}} SET verdict = 'calibrated'", 1, 1, [{"evidence": "setup_steps"}], 1, clean=FOUND
     ),
     ("evidence_placebo", "every_kind_once"): Case(
-        "DELETE FROM {t} WHERE evidence = 'usage'", 1, 2, [{"evidence": "usage"}], 3
+        "DELETE FROM {t} WHERE evidence = 'usage'", 1, 3, [{"evidence": "usage"}], 4
     ),
     # five months of all accounts, of plan basic and of size 1-4, and each of all months; outcomes of January (a) and February are known
     ("revenue_retention", "shares_inside_intervals"): Case(
@@ -596,6 +600,26 @@ BY_HAND: dict[tuple[str, str], Case] = {
         "UPDATE {t} SET activated = 1 WHERE outcome = 'usage'", 1, 2, [{"outcome": "usage", "cohort": "all"}], 2
     ),
 }  # fmt: skip
+BY_HAND["area_placebo", "verdict_follows_from_the_bound"] = Case(
+    f"{FOUND}; UPDATE {{t}} SET verdict = 'calibrated'", 1, 1, [{"evidence": "areas"}], 1, clean=FOUND
+)
+# two areas, the second a copy of the first: each may have a pick, and a curve that begins anew
+BY_HAND["area_threshold_curve", "response_never_falls"] = Case(
+    f"{AREA_CURVES}; UPDATE {{t}} SET retention = 0.55 WHERE area = 'mail' AND value = 3",
+    1,
+    6,
+    [{"area": "mail", "value": "3.0"}],
+    6,
+    clean=AREA_CURVES,
+)
+BY_HAND["area_threshold_curve", "one_pick"] = Case(
+    f"{AREA_CURVES}; UPDATE {{t}} SET is_pick = is_candidate WHERE area = 'mail'",
+    2,
+    6,
+    [{"area": "mail", "value": "2.0"}, {"area": "mail", "value": "3.0"}],
+    6,
+    clean=AREA_CURVES,
+)
 for _milestone in ("activation", "usage"):
     BY_HAND[f"{_milestone}_placebo", "verdict_follows_from_the_bound"] = Case(
         f"{FOUND}; UPDATE {{t}} SET verdict = 'calibrated'", 1, 1, [{"evidence": _milestone}], 1, clean=FOUND
@@ -882,7 +906,7 @@ def test_every_rule_has_a_passing_and_a_failing_fixture(clean):
     declared = clean.session.declared
     product = {(table, rule.name) for table, rules in declared.suites.items() for rule in rules if rule.origin == "product"}
     assert product == set(BY_HAND) | set(IN_FILES) | APART
-    assert len(product) == 103
+    assert len(product) == 106
     # every YAML beside a table is read
     files = {path.stem for path in SQL_ROOT.rglob("*.yaml")}
     assert {table for table, _ in product} == files

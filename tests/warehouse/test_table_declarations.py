@@ -286,7 +286,9 @@ DEPENDENCIES = {
     "revenue_retention": ("account_history", "retention_outcomes"),
     "area_landmarks": ("area_months", "month_landmarks"),
     "area_months": ("account_event_daily", "account_months"),
-    "area_success": ("area_months", "area_thresholds"),
+    "area_placebo": ("area_landmarks",),
+    "area_success": ("area_months", "area_placebo", "area_thresholds"),
+    "area_threshold_curve": ("area_landmarks", "area_thresholds"),
     "area_thresholds": ("area_landmarks",),
     "chain_landmarks": (
         "activation_landmarks",
@@ -319,7 +321,7 @@ DEPENDENCIES = {
     "setup_step_placebo": ("setup_step_landmarks",),
     "activation_placebo": ("activation_landmarks",),
     "usage_placebo": ("usage_landmarks",),
-    "evidence_placebo": ("activation_placebo", "setup_step_placebo", "usage_placebo"),
+    "evidence_placebo": ("activation_placebo", "area_placebo", "setup_step_placebo", "usage_placebo"),
     "threshold_expansion": (
         "activation_landmarks",
         "activation_threshold",
@@ -375,6 +377,31 @@ def test_where_auto_names_a_table_that_the_select_reads(tmp_path):
     with pytest.raises(TableError) as refused:
         load(tmp_path)
     assert str(refused.value) == f"{path}: `where_auto: adoption` is not read by the SELECT; no name comes close"
+
+
+def test_areas_read_evidence_only_where_the_config_leaves_a_threshold_of_theirs_to_the_data():
+    asked, not_asked = (load_tables(config_relations=None, auto=auto) for auto in ({"areas"}, {"usage"}))
+    assert asked["area_success"].dependencies == ("area_months", "area_placebo", "area_thresholds")
+    assert asked["area_placebo"].dependencies == ("area_landmarks",)
+    assert not_asked["area_success"].dependencies == ("area_months",)
+    assert not_asked["area_placebo"].dependencies == ()
+
+
+def test_columns_as_adds_the_columns_of_a_table_beside_it_but_for_its_own(tmp_path):
+    write(tmp_path, "waits", "SELECT 1")
+    own = HEADER.replace("columns:", "columns_as: waits\ncolumns:\n  month: DATE -- The month.")
+    own = own.replace("  account_id: VARCHAR NOT NULL -- The account.\n", "  account_id: VARCHAR NOT NULL -- Who waits.\n")
+    own = own.replace("  wait_days: DOUBLE [days] -- Days of waiting.\n", "")
+    path = write(tmp_path, "longer", "SELECT 1", header=own)
+    tables = load(tmp_path)
+    assert [(column.name, column.about) for column in tables["longer"].columns] == [
+        ("month", "The month."), ("account_id", "Who waits."), ("wait_days", "Days of waiting."),
+    ]  # fmt: skip
+    assert tables["longer"].columns[2] == tables["waits"].columns[1]
+    path.write_text(own.replace("columns_as: waits", "columns_as: weights") + "SELECT 1", encoding="utf-8")
+    with pytest.raises(TableError) as refused:
+        load(tmp_path)
+    assert str(refused.value) == f"{path}: `columns_as: weights` is no table of ours beside it; closest names: waits"
 
 
 def test_tables_are_in_an_order_in_which_they_can_be_made(tables):

@@ -192,7 +192,7 @@ def test_evidence_that_is_not_calibrated_changes_no_value(tmp_path: Path, monkey
 
 def test_on_permuted_outcomes_nothing_is_found_and_steps_are_judged_beside_the_thresholds(tmp_path: Path) -> None:
     with made_up_to(company(720, with_jump, AUTO), tmp_path, "evidence_placebo") as found:
-        rows = {row["evidence"]: row for row in found.rows("evidence_placebo")}
+        rows = {row["evidence"]: row for row in found.rows("evidence_placebo") if row["evidence"] != "areas"}
         assert {name: (row["accounts"], row["permutations"], row["verdict"]) for name, row in rows.items()} == {
             "activation": (720, 200, "calibrated"),
             "usage": (720, 200, "calibrated"),
@@ -200,6 +200,75 @@ def test_on_permuted_outcomes_nothing_is_found_and_steps_are_judged_beside_the_t
             "setup_steps": (180, 200, "calibrated"),
         }
         assert rows["activation"] == found.row("activation_placebo")
+
+
+# --- areas ----------------------------------------------------------------------------------------------------------
+
+AREAS: dict[str, Any] = {
+    "areas": [
+        {"name": "answers", "title": "Resolved conversations", "measure": "count", "events": ["resolved"], "threshold": "auto"},
+        {"name": "chats", "title": "Chats", "measure": "days", "events": ["chat"], "threshold": 2},
+    ]
+}
+
+
+def of_area(found: Made, area: str) -> set[tuple[float | None, str, str | None]]:
+    rows = found.rows("area_success", area=area)
+    return {(row["threshold"], row["threshold_origin"], row["reason"]) for row in rows}
+
+
+def test_an_area_left_to_the_data_takes_the_value_where_retention_jumps(tmp_path: Path) -> None:
+    with made_up_to(company(720, with_jump, AREAS), tmp_path, "area_success", "evidence_placebo", "area_threshold_curve") as found:
+        placebo_row = found.row("evidence_placebo", evidence="areas")
+        assert (placebo_row["accounts"], placebo_row["permutations"], placebo_row["verdict"]) == (720, 200, "calibrated")
+        assert placebo_row == found.row("area_placebo")
+        assert of_area(found, "answers") == {(JUMP, "derived", None)}
+        assert of_area(found, "chats") == {(2.0, "adopted", None)}
+        # nobody chats: no candidate, no curve. January's 360 accounts choose among 1 to 5, a sixth of the accounts each
+        curve = found.rows("area_threshold_curve")
+        assert {(row["area"], row["position"], row["accounts"]) for row in curve} == {("answers", 1, 360)}
+        assert [(row["value"], row["is_pick"]) for row in curve] == [
+            (0, False),
+            (1, False),
+            (2, False),
+            (3, True),
+            (4, False),
+            (5, False),
+        ]
+        assert [row["band_accounts"] for row in curve] == [120] * 6
+        assert [row["band_retained_share"] for row in curve] == pytest.approx([0.5] * 3 + [0.9] * 3)
+        assert [row["reach"] for row in curve][1:] == pytest.approx([5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6])
+
+
+def test_an_area_whose_evidence_is_not_calibrated_has_no_threshold_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def everywhere(_: object, outcomes: list[np.ndarray]) -> np.ndarray:
+        return np.ones(len(outcomes[0]), dtype=np.bool_)
+
+    monkeypatch.setattr(placebo, "area_signals", everywhere)
+    with made_up_to(company(720, with_jump, AREAS), tmp_path, "area_success", "evidence_placebo") as found:
+        assert found.row("area_thresholds", area="answers")["derived"] == JUMP
+        told = found.row("evidence_placebo", evidence="areas")
+        assert (told["verdict"], told["found"]) == ("not calibrated", 200)
+        assert "no threshold that is left to the data follows it" in told["note"]
+        assert of_area(found, "answers") == {(None, "none", "not calibrated")}
+        assert {row["is_met"] for row in found.rows("area_success", area="answers")} == {None}
+        # a number in the config follows no evidence
+        assert of_area(found, "chats") == {(2.0, "adopted", None)}
+
+
+def test_areas_with_numbers_pay_for_no_placebo(tmp_path: Path) -> None:
+    numbers = {"areas": [area | {"threshold": 2} for area in AREAS["areas"]]}
+    with made_up_to(company(120, with_jump, numbers), tmp_path, "area_success", "evidence_placebo", "area_thresholds") as found:
+        tables = found.session.declared.tables
+        assert (tables["area_success"].dependencies, tables["area_placebo"].dependencies) == (("area_months",), ())
+        # the landmarks are published and nothing of them is permuted
+        assert len(found.rows("area_landmarks", area="answers")) == 120
+        row = found.row("evidence_placebo", evidence="areas")
+        assert (row["accounts"], row["permutations"], row["verdict"]) == (0, 0, "cannot tell")
+        assert row["note"] == "No area's threshold is left to the data, so that nothing is permuted."
+        assert of_area(found, "answers") == {(2.0, "adopted", None)}
 
 
 # --- few accounts, and a config that changes ------------------------------------------------------------------------
