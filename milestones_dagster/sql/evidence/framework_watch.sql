@@ -30,7 +30,8 @@ WITH aged AS (
     ROW_NUMBER() OVER (PARTITION BY m.account_key ORDER BY m.observed_at) AS turn
   FROM feature_matrix AS m
   JOIN account_tenure AS t ON t.account_key = m.account_key
-  WHERE m.observed_at >= t.tenure_start + TO_MONTHS(2)
+  CROSS JOIN run.observation AS o
+  WHERE m.observed_at >= t.tenure_start + TO_MONTHS(2) AND m.observed_at < o.evidence_as_of
 )
 SELECT a.*
 FROM aged AS a
