@@ -246,7 +246,7 @@ def test_when_the_next_month_closes_the_open_ones_are_settled(tmp_path: Path) ->
 
 
 def test_while_no_outcome_is_known_all_that_elapsed_is_open_and_there_is_no_share(tmp_path: Path) -> None:
-    assert bands(tmp_path, "2024-10-01") == [
+    assert bands(tmp_path, "2024-10-15") == [
         ("0", 0, 0, None, 0, None, 0, 2),
         ("1-2", 0, 0, None, 0, None, 0, 4),
         ("3+", 0, 0, None, 0, None, 0, 8),
