@@ -167,7 +167,7 @@ def test_a_run_makes_every_table_with_its_row_count(life: Life, first: Stage) ->
         assert connection.execute("SELECT count(*) FROM operations.quarantine").fetchone() == (0,)
     # 2 × 20 accounts; each has a row for every one of 3 steps
     assert (rows["activation_cohort"], rows["setup_steps"]) == (40, 120)
-    # 14 heartbeats; 3 events of 40 accounts; 3 chats of 20; 8 events of the one that does everything
+    # 28 heartbeats; 3 events of 40 accounts; 3 chats of 20; 8 events of the one that does everything
     assert rows["raw_events"] == 28 + 3 * 40 + 3 * 20 + 8
 
 
