@@ -208,7 +208,7 @@ def test_a_run_prints_a_line_for_every_table_and_the_headline(told: Told) -> Non
     assert told.run.line("What follows is evidence, as of the end of January 2025")
     # the twenty that left did so on day 3, before anybody could be compared: twenty remain, all retained
     assert told.run.line("1-2 ").split() == ["1-2", "20", "20", "100.0%"]
-    assert "held-out AUC 0." in told.run.line("What goes with staying")
+    assert "held-out AUC 1.000" in told.run.line("What goes with staying")
     assert told.run.line("· The data are whole up to").startswith("· The data are whole up to 2025-02-11; product holds")
     for label, path in (("Tables to query:", told.files.serving), ("The warehouse:", told.files.warehouse)):
         assert str(path) in told.run.line(label)
