@@ -34,6 +34,8 @@ def print_headline(console: "Console", headline: "Headline") -> None:
         still_open = f"{share.open_accounts:,}" if share.open_accounts else ""
         grid.add_row(_WORDS[share.name], f"{share.reached:,}", f"{share.accounts:,}", percent, still_open)
     console.print(grid)
+    if headline.month is not None:
+        console.print(f"\nWhat follows is evidence, as of the end of {month}: it stands still until the next month closes.")
     _print_thresholds(console, headline)
     bands = Grid("activation events", "accounts", "retained", "share", box=None, pad_edge=False)
     for band in headline.retention:

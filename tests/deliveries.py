@@ -21,8 +21,8 @@ from milestones_dagster.wiring import build_defs
 # Twenty accounts that write in a chat and stay, twenty that do neither: what a ranking finds at any size of forest.
 STAYING = tuple(f"stays-{number:02}" for number in range(20))
 LEAVING = tuple(f"leaves-{number:02}" for number in range(20))
-FIRST_DAY, LAST_DAY = date(2025, 1, 28), date(2025, 2, 10)
-# outcomes of three days instead of three months, so that a fortnight knows them
+FIRST_DAY, LAST_DAY = date(2025, 1, 14), date(2025, 2, 10)
+# outcomes of three days instead of three months, so that January knows them: evidence is of closed months
 FORTNIGHT: dict[str, Any] = {
     "setup": {"window": "5 d"},
     "activation": {"window": "5 d", "threshold": 1},
@@ -33,28 +33,28 @@ PUBLISHED_SCHEMAS = ("staging", "milestones", "evidence")
 
 
 def company() -> World:
-    """Forty accounts that pay from 2025-01-29 on; twenty leave on 2025-02-03, the others write in the chat and stay."""
+    """Forty accounts that pay from 2025-01-15 on; twenty leave on 2025-01-18, the others write in the chat and stay."""
     events = []
     for number, account in enumerate((*STAYING, *LEAVING)):
         user = f"u-{account}"
         events += [
-            event(account, "installed", f"2025-01-28 08:{number:02}", user=user),
-            event(account, "started", f"2025-01-30 09:{number:02}", user=user),
-            event(account, "resolved", f"2025-01-30 10:{number:02}", user=user, conversation_id=f"c-{account}"),
+            event(account, "installed", f"2025-01-14 08:{number:02}", user=user),
+            event(account, "started", f"2025-01-16 09:{number:02}", user=user),
+            event(account, "resolved", f"2025-01-16 10:{number:02}", user=user, conversation_id=f"c-{account}"),
         ]
         if account in STAYING:
-            events += [event(account, "chat", f"2025-01-{day} 11:{number:02}", user=user) for day in (28, 30, 31)]
+            events += [event(account, "chat", f"2025-01-{day} 11:{number:02}", user=user) for day in (14, 16, 17)]
     # one of them does everything once, so that every configured event has arrived
     everything = [name for name in EVENT_NAMES if name not in {"installed", "started", "resolved", "chat"}]
     events += [
-        event(STAYING[0], name, f"2025-01-31 1{number}:00", user=f"u-{STAYING[0]}") for number, name in enumerate(everything)
+        event(STAYING[0], name, f"2025-01-17 1{number}:00", user=f"u-{STAYING[0]}") for number, name in enumerate(everything)
     ]
     return World(
         events=events,
         last_day=LAST_DAY.isoformat(),
         subscriptions=[
-            *(subscription(account, "2025-01-29") for account in STAYING),
-            *(subscription(account, "2025-01-29", "2025-02-03") for account in LEAVING),
+            *(subscription(account, "2025-01-15") for account in STAYING),
+            *(subscription(account, "2025-01-15", "2025-01-18") for account in LEAVING),
         ],
         framework=FORTNIGHT,
     )

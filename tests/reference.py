@@ -172,6 +172,11 @@ class Company:
             month = following
         return found
 
+    @cached_property
+    def evidence_as_of(self) -> datetime:
+        """The first instant of the month that the as-of time stands in: evidence is of the months that have closed."""
+        return self._utc(datetime.combine(self.local_date(self.as_of).replace(day=1), datetime.min.time()))
+
     # --- paying ----------------------------------------------------------------------------------------------------------
 
     def spells(self, account: str) -> list[tuple[datetime, datetime | None]]:
@@ -487,7 +492,7 @@ def retention_outcomes(company: Company) -> Rows:
 
 def _outcome(company: Company, account: str, observed: datetime, spell: tuple[datetime, datetime | None]) -> dict[str, Any]:
     horizon = company.later(observed, HORIZON_MONTHS)
-    is_known = horizon + GAP <= company.as_of
+    is_known = horizon + GAP <= company.evidence_as_of
     left_at = spell[1] if spell[1] is not None and spell[1] <= horizon else None
     after = [start for start, _ in company.spells(account) if left_at is not None and start > left_at]
     is_dormant = None
@@ -533,7 +538,11 @@ def _is_locked(company: Company, paid: Sequence[State], observed: datetime, hori
 
 def retention_by_activation(company: Company) -> Rows:
     """One row per band of activation events."""
-    counts = {key[0]: row["activation_events"] for key, row in activation_cohort(company).items() if row["is_elapsed"]}
+    counts = {
+        key[0]: row["activation_events"]
+        for key, row in activation_cohort(company).items()
+        if row["window_ends_at"] <= company.evidence_as_of
+    }
     judged = {key[0]: row for key, row in activation_landmarks(company).items()}
     rows: Rows = {}
     for band, low, high in BANDS:
@@ -561,7 +570,7 @@ def activation_landmarks(company: Company) -> Rows:
     outcomes = retention_outcomes(company)
     for account, start in company.tenures.items():
         landmark = company.later(start, WINDOW_MONTHS)
-        if company.later(landmark, HORIZON_MONTHS) + GAP > company.as_of:
+        if company.later(landmark, HORIZON_MONTHS) + GAP > company.evidence_as_of:
             continue
         outcome = outcomes.get((account, "landmark", landmark))
         times = [row["occurred_at"] for row in company.of(account, "started") if start <= row["occurred_at"] < landmark]
@@ -587,7 +596,7 @@ def usage_landmarks(company: Company) -> Rows:
     for account, start in company.tenures.items():
         judged = []
         for month in company.months(start):
-            if month.end > company.as_of or company.later(month.end, HORIZON_MONTHS) + GAP > company.as_of:
+            if company.later(month.end, HORIZON_MONTHS) + GAP > company.evidence_as_of:
                 continue
             usage, outcome = ratios[account, month.month], outcomes.get((account, "month", month.end))
             # who pays up to the month's end and not from it on paid all of it, and did not stay

@@ -50,7 +50,7 @@ def _spell(company: Company, account: str, instant: datetime) -> tuple[datetime,
 def _setup(company: Company) -> Iterator[Link]:
     steps = setup_steps(company)
     for (account,), cohort in activation_cohort(company).items():
-        if not cohort["is_elapsed"]:
+        if cohort["window_ends_at"] > company.evidence_as_of:
             continue
         landmark, activated = company.tenures[account] + LANDMARK, cohort["activated_at"]
         standing = (
@@ -80,7 +80,7 @@ def _activation(company: Company) -> Iterator[Link]:
         after = [
             month
             for month in company.months(company.tenures[account])
-            if month.start >= landmark["observed_at"] and month.end + GAP <= company.as_of
+            if month.start >= landmark["observed_at"] and month.end + GAP <= company.evidence_as_of
         ][:3]
         if len(after) < 3:
             continue
@@ -110,7 +110,7 @@ def _months(company: Company) -> Iterator[Link]:
 
     for account, start in company.tenures.items():
         months = company.months(start)
-        known = [one for one in months if company.later(one.end, HORIZON_MONTHS) + GAP <= company.as_of]
+        known = [one for one in months if company.later(one.end, HORIZON_MONTHS) + GAP <= company.evidence_as_of]
         if not known:
             continue
 

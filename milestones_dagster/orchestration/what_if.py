@@ -135,7 +135,8 @@ def _made(session: Session, names: Sequence[str], on_table: Callable[[str], None
             failed = [result.rule for result in made.results if not result.passed and result.rule.severity == "critical"]
             told = "; ".join(f"{rule.title} ({rule.name})" for rule in failed) or made.reason
             raise WhatIfError(f"{name} would be refused: {told}")
-        yield name
+        if made.state == "made":
+            yield name
 
 
 def _state(session: Session) -> State:

@@ -1,7 +1,7 @@
-"""The `operations` tables behind tables by month: states of tables, what changed between them, and which were read.
+"""The `operations` tables behind what is made again: states of tables, what changed between them, what was read and given.
 
-Put here every read and write of `operations.versions`, `changes`, `made_from` and `increments`. Keep out what follows from them
-(`increments.py`).
+Put here every read and write of `operations.versions`, `given`, `changes`, `made_from` and `increments`. Keep out what follows from
+them (`cutoff.py`, `increments.py`).
 """
 
 from collections.abc import Iterable, Mapping
@@ -27,7 +27,7 @@ class Increment:
 
 
 def versions(warehouse: Warehouse) -> dict[str, int]:
-    """Number of the state of every table whose changes are remembered: it grows whenever the rows differ."""
+    """Number of the state of every table that is not made by day: it grows whenever the rows differ."""
     return dict(warehouse.rows("SELECT table_name, version FROM operations.versions"))
 
 
@@ -49,6 +49,18 @@ def record_version(warehouse: Warehouse, table: str, changes: Iterable[tuple[int
         {"table_name": "VARCHAR", "version": "BIGINT", "account_key": "BIGINT", "since": "TIMESTAMP"},
         [(table, version, account, since) for account, since in changes],
     )
+
+
+def given(warehouse: Warehouse, table: str) -> str | None:
+    """Digest of what the `then:` function of a table was given when it was made, None before the first time."""
+    found = warehouse.rows("SELECT digest FROM operations.given WHERE table_name = ?", [table])
+    return found[0][0] if found else None
+
+
+def record_given(warehouse: Warehouse, table: str, digest: str) -> None:
+    """Records what the `then:` function of a table was given, inside the transaction that publishes what came of it."""
+    warehouse.execute("DELETE FROM operations.given WHERE table_name = ?", [table])
+    warehouse.execute("INSERT INTO operations.given VALUES (?, ?)", [table, digest])
 
 
 def changed_since(warehouse: Warehouse, table: str) -> list[datetime]:

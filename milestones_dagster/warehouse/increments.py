@@ -9,19 +9,19 @@ window. So after a publication it can differ only where an account changed, or f
 or has a window that was open.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from hashlib import sha256
 from typing import Any
 
 from sqlglot import exp
-from sqlglot.optimizer.scope import traverse_scope
 
-from milestones_dagster.config.relations import Relation
+from milestones_dagster.config.relations import Relation as Rows
 from milestones_dagster.warehouse import changes, operations
 from milestones_dagster.warehouse.duckdb import DIALECT, Warehouse, published
-from milestones_dagster.warehouse.table import Table
+from milestones_dagster.warehouse.reading import columns_read
+from milestones_dagster.warehouse.table import Relation, Table
 
 ACCOUNT = "account_key"
 EVERYTHING = datetime(1, 1, 1)  # noqa: DTZ001 - times are UTC without zone, here as in the tables
@@ -48,13 +48,13 @@ class Part:
         return f"{self.months} month(s) from {self.month:%Y-%m} on and the earlier months of {self.accounts:,} account(s) differ"
 
 
-def own_digest(warehouse: Warehouse, table: Table, meaning: str, run: Mapping[str, Relation]) -> str:
+def own_digest(warehouse: Warehouse, table: Table, meaning: str, run: Mapping[str, Rows]) -> str:
     """Digest of what holds for all rows of a table: `meaning`, the first month, and what it reads of tables without accounts."""
     parts = [meaning, *(str(row[0]) for row in run["months"].rows[:1])]
     for name in table.dependencies:
         above = warehouse.tables[name]
         if above.by is None and ACCOUNT not in _names(above) and warehouse.exists(published(above)):
-            columns = sorted(_columns_read(table, above))
+            columns = sorted(columns_read(table.select, Relation("table", name), _names(above)))
             rows = warehouse.rows(exp.select(*(exp.column(column) for column in columns)).from_(published(above)))
             parts.append(f"{name}:{columns}:{sorted(map(repr, rows))}")
     return sha256("\n".join(parts).encode()).hexdigest()[:16]
@@ -71,7 +71,7 @@ def day_signatures(warehouse: Warehouse, table: Table, as_of: datetime) -> dict[
     return {day: sha256(" ".join(parts).encode()).hexdigest()[:16] for day, parts in joined.items()}
 
 
-def part_of(warehouse: Warehouse, table: Table, own: str, as_of: datetime, run: Mapping[str, Relation]) -> Part | None:
+def part_of(warehouse: Warehouse, table: Table, own: str, as_of: datetime, run: Mapping[str, Rows]) -> Part | None:
     """What of `table` differs from its published rows, None where that is everything.
 
     The concerned accounts are left in a temporary relation, for `months_of` and `accounts_of`.
@@ -90,16 +90,36 @@ def part_of(warehouse: Warehouse, table: Table, own: str, as_of: datetime, run: 
     news = min([before.as_of, *(datetime.combine(day, time()) for day in differing)])
     since = [news, *changes.changed_since(warehouse, table.name)]
     if table.windows is not None:
-        dates = published(warehouse.tables[table.windows])
-        still_open = exp.select(exp.Min(this=exp.column("observed_at"))).from_(dates).where(exp.column("known_at") > _instant(news))
-        first = warehouse.scalar(still_open)
-        since += [first] if first is not None else []
+        since += _first_window(warehouse, table.windows, _news_of_outcomes(before.as_of, differing, run))
     at = max((number for number, (_, starts_at) in enumerate(months) if starts_at <= min(since)), default=0)
     if at == 0:
         return None
     warehouse.execute(f"CREATE OR REPLACE TEMP TABLE {_CONCERNED.name} AS {changes.CHANGED_ACCOUNTS}", [table.name])
     accounts = int(warehouse.scalar(exp.select(exp.Count(this=exp.Star())).from_(_CONCERNED)))
     return Part(months[at][0], months[at][1], len(months) - at, accounts)
+
+
+def _news_of_outcomes(before: datetime, differing: Sequence[date], run: Mapping[str, Rows]) -> datetime | None:
+    """The first time of which an outcome may be news, None where none is: outcomes are known as of the last closed month."""
+    observed = run["observation"]
+    row: Sequence[Any] = observed.rows[0]
+    evidence_as_of: datetime = row[list(observed.columns).index("evidence_as_of")]
+    days = [datetime.combine(day, time()) for day in differing]
+    news = [day for day in days if day < evidence_as_of]
+    if before < evidence_as_of:
+        # what had closed at the as-of time before; before the first month of all nothing had
+        news.append(max((starts_at for _, starts_at in _starts(run) if starts_at <= before), default=EVERYTHING))
+    return min(news, default=None)
+
+
+def _first_window(warehouse: Warehouse, windows: str, news: datetime | None) -> list[datetime]:
+    """The first date whose outcome was not known at `news`; none where nothing is news."""
+    if news is None:
+        return []
+    dates = published(warehouse.tables[windows])
+    still_open = exp.select(exp.Min(this=exp.column("observed_at"))).from_(dates).where(exp.column("known_at") > _instant(news))
+    first = warehouse.scalar(still_open)
+    return [] if first is None else [first]
 
 
 def months_of(warehouse: Warehouse, table: Table, part: Part) -> dict[str, exp.Query]:
@@ -144,7 +164,7 @@ def is_followed(warehouse: Warehouse, name: str) -> bool:
 
 
 def record_changes(
-    warehouse: Warehouse, table: Table, made: exp.Table, replaced: exp.Query | None, run: Mapping[str, Relation]
+    warehouse: Warehouse, table: Table, made: exp.Table, replaced: exp.Query | None, run: Mapping[str, Rows]
 ) -> None:
     """Remembers which accounts, or from when on all of them, differ between the rows made and those that they replace.
 
@@ -208,14 +228,14 @@ def _date_of(table: Table) -> exp.Expr | None:
     return None if column is None else exp.cast(exp.column(column), "TIMESTAMP")
 
 
-def _in_run(since: datetime, table: Table, run: Mapping[str, Relation]) -> datetime:
+def _in_run(since: datetime, table: Table, run: Mapping[str, Rows]) -> datetime:
     """The instant of a row's time: a month is told by the date of its first day in the reporting zone."""
     if table.by == "month" and table.month_of != "month":
         return since
     return dict(_starts(run)).get(since.date(), EVERYTHING)
 
 
-def _starts(run: Mapping[str, Relation]) -> list[tuple[date, datetime]]:
+def _starts(run: Mapping[str, Rows]) -> list[tuple[date, datetime]]:
     """Every month of the run and the instant at which it starts."""
     place = list(run["months"].columns)
     rows: Sequence[tuple[Any, ...]] = run["months"].rows
@@ -229,24 +249,6 @@ def _signed(sign: int) -> exp.Expr:
 
 def _names(table: Table) -> set[str]:
     return {column.name for column in table.columns}
-
-
-def _columns_read(table: Table, above: Table) -> set[str]:
-    """The columns of `above` that the SELECT of `table` reads; all of them where it does not name them."""
-    return set(_read(table, above))
-
-
-def _read(table: Table, above: Table) -> Iterator[str]:
-    known = _names(above)
-    for scope in traverse_scope(table.select):
-        for alias, node in scope.sources.items():
-            if not isinstance(node, exp.Table) or node.name != above.name:
-                continue
-            named = {column.name for column in scope.columns if column.table == alias}
-            is_open = any(isinstance(found, exp.Star) for found in scope.find_all(exp.Star)) or any(
-                not column.table for column in scope.columns
-            )
-            yield from known if is_open or not named <= known else named
 
 
 def _instant(value: datetime) -> exp.Expr:

@@ -66,10 +66,18 @@ def run_relations(
         extracted: Time of the extract of every declared snapshot source.
     """
     as_of = observation.as_of
+    month, evidence_as_of = closed_months_end(config.framework.time_zone, as_of)
     return {
         "observation": Relation(
-            {"as_of": "TIMESTAMP", "as_of_date": "DATE", "watermark": "TIMESTAMP", "fingerprint": "VARCHAR"},
-            [(as_of, as_of.date(), observation.watermark, config.fingerprint)],
+            {
+                "as_of": "TIMESTAMP",
+                "as_of_date": "DATE",
+                "evidence_as_of": "TIMESTAMP",
+                "evidence_date": "DATE",
+                "watermark": "TIMESTAMP",
+                "fingerprint": "VARCHAR",
+            },
+            [(as_of, as_of.date(), evidence_as_of, month, observation.watermark, config.fingerprint)],
         ),
         # who reads it is made again at any edit of the framework, which is why it stands apart
         "version": Relation({"version": "VARCHAR"}, [(config.fingerprint,)]),
@@ -90,9 +98,19 @@ def run_relations(
         ),
         "notes": Relation(
             {"position": "INTEGER", "topic": "VARCHAR", "note": "VARCHAR"},
-            [(number, topic, note) for number, (topic, note) in enumerate(_notes(config, observation), start=1)],
+            [(number, topic, note) for number, (topic, note) in enumerate(_notes(config, observation, first_at), start=1)],
         ),
     }
+
+
+def closed_months_end(zone_name: str, as_of: datetime) -> tuple[date, datetime]:
+    """The first day of the month of the reporting zone that holds `as_of`, and the UTC instant at which it begins.
+
+    All months before that instant have closed: evidence is as of then. It is never after `as_of`, and may lie before all data.
+    """
+    zone = ZoneInfo(zone_name)
+    month = _local(as_of, zone).date().replace(day=1)
+    return month, _instant(month, zone)
 
 
 def _months(zone_name: str, first_at: datetime | None, as_of: datetime) -> list[tuple[object, ...]]:
@@ -123,10 +141,20 @@ def _local(instant: datetime, zone: ZoneInfo) -> datetime:
     return instant.replace(tzinfo=UTC).astimezone(zone).replace(tzinfo=None)
 
 
-def _notes(config: CompanyConfig, observation: Observation) -> list[tuple[str, str]]:
+def _notes(config: CompanyConfig, observation: Observation, first_at: datetime | None) -> list[tuple[str, str]]:
     """What a reader must know: as of when, which source holds the watermark back, and every fallback that is in force."""
+    month, evidence_as_of = closed_months_end(config.framework.time_zone, observation.as_of)
+    if first_at is None or first_at >= evidence_as_of:
+        evidence = "Evidence is as of the last closed month, and none has closed yet: there is none before the month ends."
+    else:
+        closed = month - timedelta(days=1)
+        evidence = (
+            f"Evidence (retention, thresholds, rankings) is as of the end of the last closed month, {closed:%B %Y}, "
+            f"{evidence_as_of:%Y-%m-%d %H:%M} UTC: it stands still until the next month closes."
+        )
     return [
         ("as of", f"Everything is as of {observation.as_of:%Y-%m-%d %H:%M} UTC; nothing dated or recorded later is known."),
+        ("evidence", evidence),
         (
             "watermark",
             f"The data are whole up to {observation.watermark:%Y-%m-%d}; {observation.held_back_by} holds the watermark back.",

@@ -28,8 +28,9 @@ _TABLES = (
         row_count BIGINT, run_id VARCHAR, published_at TIMESTAMP)""",
     """CREATE TABLE IF NOT EXISTS operations.publication_days (
         table_name VARCHAR NOT NULL, day DATE NOT NULL, signature VARCHAR NOT NULL)""",
-    # what tables by month are made again from: the state of each table, what changed to reach it, and which states were read
+    # what is made again: the state of each table, what a `then:` function was given; of tables by month what changed, what was read
     """CREATE TABLE IF NOT EXISTS operations.versions (table_name VARCHAR NOT NULL, version BIGINT NOT NULL)""",
+    """CREATE TABLE IF NOT EXISTS operations.given (table_name VARCHAR NOT NULL, digest VARCHAR NOT NULL)""",
     """CREATE TABLE IF NOT EXISTS operations.changes (
         table_name VARCHAR NOT NULL, version BIGINT NOT NULL, account_key BIGINT, since TIMESTAMP)""",
     """CREATE TABLE IF NOT EXISTS operations.made_from (
@@ -258,11 +259,11 @@ def record_publication(warehouse: Warehouse, publication: Publication, run_id: s
     )  # fmt: skip
 
 
-def confirm_publication(warehouse: Warehouse, table: str, as_of: datetime | None, fingerprint: str) -> None:
-    """Records that the published rows are also what a later as-of time or another config gives."""
+def confirm_publication(warehouse: Warehouse, table: str, signature: str, as_of: datetime | None, fingerprint: str) -> None:
+    """Records that the published rows are also what other inputs (`signature`), a later as-of time or another config give."""
     warehouse.execute(
-        "UPDATE operations.publications SET as_of = ?, fingerprint = ? WHERE table_name = ?",
-        [as_of, fingerprint, table],
+        "UPDATE operations.publications SET signature = ?, as_of = ?, fingerprint = ? WHERE table_name = ?",
+        [signature, as_of, fingerprint, table],
     )
 
 

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Generic, Literal
 from sqlglot import exp
 
 from milestones_dagster.config.relations import Relation
-from milestones_dagster.warehouse import changes, increments, operations
+from milestones_dagster.warehouse import changes, cutoff, increments, operations
 from milestones_dagster.warehouse.day_files import accepted_rows
 from milestones_dagster.warehouse.days import BATCH_ROWS
 from milestones_dagster.warehouse.duckdb import Warehouse, empty_rows, pivoted, published, staged
 from milestones_dagster.warehouse.gate import Audit, Result, blocks
 from milestones_dagster.warehouse.increments import Part
 from milestones_dagster.warehouse.operations import Publication
+from milestones_dagster.warehouse.reading import columns_read
+from milestones_dagster.warehouse.table import Relation as Named
 from milestones_dagster.warehouse.table import Table
 
 if TYPE_CHECKING:
@@ -100,14 +102,7 @@ def behind(warehouse: Warehouse, table: Table, inputs: Inputs) -> Behind:
         if before is None:
             return Behind(NEVER_MADE, signature, days, is_rebuild=True)
         return Behind(f"{len(days)} day(s) differ" if days else None, signature, days, is_rebuild)
-    publications = operations.publications(warehouse)
-    states = changes.versions(warehouse)
-    # where the changes of a table are remembered, rows that are the same are the same state, whatever they were made from
-    upstream = [
-        f"{name}:{states[name] if name in states else publications[name].signature}"
-        for name in table.dependencies
-        if name in publications
-    ]
+    upstream = cutoff.states(warehouse, table.dependencies)
     days_signature = _digest(operations.published_days(warehouse).values()) if "raw_events" in table.dependencies else ""
     signature = _digest([own, inputs.source_signature, days_signature, *upstream])
     if before is None:
@@ -146,15 +141,18 @@ def make(
         Whatever the engine or the `then:` function raises; nothing is published then.
     """
     state = behind(warehouse, table, inputs)
-    if state.reason is None:
+    given = _given(warehouse, table, inputs) if state.reason is not None and inputs.compute is not None else None
+    is_computed = given is not None and given == changes.given(warehouse, table.name) and warehouse.exists(published(table))
+    if state.reason is None or is_computed:
         rows = _count(warehouse, published(table))
         results = audit(table, published(table))
         if any(blocks(result) for result in results):
             # the rows are as they were, but a rule reads what the SELECT does not, such as a changed config
             return Publishing("refused", results, rows, (), "a rule fails on the published rows")
         # the same rows are what this as-of time and this config give, too
-        operations.confirm_publication(warehouse, table.name, inputs.as_of, inputs.fingerprint)
-        return Publishing("unchanged", results, rows, (), "nothing changed")
+        operations.confirm_publication(warehouse, table.name, state.signature, inputs.as_of, inputs.fingerprint)
+        reason = "nothing changed" if state.reason is None else "what it is computed from came out the same"
+        return Publishing("unchanged", results, rows, (), reason)
     connection = warehouse.connection
     connection.begin()
     try:
@@ -166,13 +164,15 @@ def make(
         if any(blocks(result) for result in results):
             connection.rollback()
             return Publishing("refused", results, rows, tuple(sorted(state.days)), state.reason, state.part, rows_made)
-        if increments.is_followed(warehouse, table.name):
-            _remember_changes(warehouse, table, inputs, state)
+        if table.by != "day":
+            _remember_state(warehouse, table, inputs, state)
         _publish(warehouse, table, state)
         rows = _count(warehouse, published(table))
         operations.record_publication_days(warehouse, table.name, state.days)
         if table.by == "month" and inputs.as_of is not None:
             increments.record_made(warehouse, table, state.own, inputs.as_of)
+        if given is not None:
+            changes.record_given(warehouse, table.name, given)
         operations.record_publication(
             warehouse,
             Publication(table.name, state.signature, inputs.as_of, inputs.fingerprint, table.code_hash, rows),
@@ -254,13 +254,23 @@ def _made(table: Table) -> exp.Table:
     return exp.table_(f"{table.name}__made", db=table.schema, quoted=True)
 
 
-def _remember_changes(warehouse: Warehouse, table: Table, inputs: Inputs, state: Behind) -> None:
-    """Tells the tables by month what differs between the staged rows and those that they replace."""
+def _given(warehouse: Warehouse, table: Table, inputs: Inputs) -> str:
+    """Digest of what the `then:` function of a table would be given: its code, rows, further tables and config."""
+    config = _relations_digest(table, inputs, kinds=("config",))
+    rows = cutoff.signature(warehouse, _selected(warehouse, table, inputs, {}))
+    return _digest([table.code_hash, config, rows, *cutoff.states(warehouse, table.also)])
+
+
+def _remember_state(warehouse: Warehouse, table: Table, inputs: Inputs, state: Behind) -> None:
+    """Tells who reads the table whether the staged rows differ from those that they replace, and tables by month where."""
     made, replaced = staged(table), exp.select("*").from_(published(table))
     if state.part is not None:
         made, replaced = _made(table), replaced.where(_replaced(table, state.part))
     is_like = warehouse.exists(published(table)) and warehouse.columns(published(table)) == warehouse.columns(made)
-    increments.record_changes(warehouse, table, made, replaced if is_like else None, inputs.run)
+    if increments.is_followed(warehouse, table.name):
+        increments.record_changes(warehouse, table, made, replaced if is_like else None, inputs.run)
+    elif not is_like or cutoff.signature(warehouse, exp.select("*").from_(made)) != cutoff.signature(warehouse, replaced):
+        changes.record_version(warehouse, table.name, [])
 
 
 def _stage_days(warehouse: Warehouse, table: Table, days: Sequence[date]) -> None:
@@ -313,16 +323,19 @@ def _relations_digest(table: Table, inputs: Inputs, kinds: Sequence[str] = ("con
         if relation.kind in kinds
     }
     parts = [
-        f"{name}:{json.dumps(_meant_rows(relation), default=str)}"
+        f"{name}:{json.dumps(_meant_rows(table, name, relation), default=str)}"
         for name, relation in sorted(named.items())
         if relation is not None
     ]
     return _digest(parts)
 
 
-def _meant_rows(relation: Relation) -> list[list[object]]:
-    """The rows without the fingerprint of the whole config: no SELECT reads it, and any edit would make all again."""
-    kept = [number for number, column in enumerate(relation.columns) if column != "fingerprint"]
+def _meant_rows(table: Table, name: str, relation: Relation) -> list[list[object]]:
+    """The rows of a relation; of what is known of the run the columns that the table reads, as evidence stands still in a month."""
+    meant = set(relation.columns)
+    if name == "run.observation":
+        meant = columns_read(table.select, Named("run", "observation"), relation.columns)
+    kept = [number for number, column in enumerate(relation.columns) if column in meant]
     return [[row[number] for number in kept] for row in relation.rows]
 
 

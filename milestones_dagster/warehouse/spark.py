@@ -99,7 +99,7 @@ class SparkEngine:
             results = audit(table, published(table))
             if any(blocks(result) for result in results):
                 return Publishing("refused", results, rows, (), "a rule fails on the published rows")
-            operations.confirm_publication(self.warehouse, table.name, inputs.as_of, inputs.fingerprint)
+            operations.confirm_publication(self.warehouse, table.name, state.signature, inputs.as_of, inputs.fingerprint)
             return Publishing("unchanged", results, rows, (), "nothing changed")
         with told_by_spark(table.name):
             made = self._stage(table, inputs, state)

@@ -147,7 +147,7 @@ class Told:
 
     def past_warehouse(self) -> Path:
         """The warehouse of the past day."""
-        return self.files.folder / "warehouse_as_of_2025-02-01.duckdb"
+        return self.files.folder / "warehouse_as_of_2025-01-18.duckdb"
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +163,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
         with held(files.warehouse, until_waited_for=True) as holder:
             run = milestones("run", "--config", files.config)
         main_before = digest(files.warehouse), digest(files.serving)
-        past = milestones("run", "--config", files.config, "--as-of", "2025-02-01")
+        past = milestones("run", "--config", files.config, "--as-of", "2025-01-18")
         main_after = digest(files.warehouse), digest(files.serving)
         after = milestones("plan", "--config", files.config)
         yield Told(files, before, run, past, after, main_before == main_after, holder)
@@ -173,7 +173,7 @@ def test_the_plan_before_the_first_run_names_the_days_and_what_follows(told: Tol
     assert told.before.code == 0
     assert told.before.line("raw_events ").split(maxsplit=2)[1:] == [
         "behind",
-        "14 day(s) to make: 2025-01-28, 2025-01-29, 2025-01-30, 2025-01-31, 2025-02-01, 2025-02-02, 2025-02-03, 2025-02-04, … 2025-02-10",
+        "28 day(s) to make: 2025-01-14, 2025-01-15, 2025-01-16, 2025-01-17, 2025-01-18, 2025-01-19, 2025-01-20, 2025-01-21, … 2025-02-10",
     ]
     assert told.before.line("retention_by_activation ").split(maxsplit=2)[1:] == [
         "behind",
@@ -185,7 +185,7 @@ def test_the_plan_before_the_first_run_names_the_days_and_what_follows(told: Tol
 
 def test_the_plan_after_the_run_has_nothing_to_do(told: Told) -> None:
     assert told.after.code == 0
-    # 13 days from 2025-01-29 and the first: whole up to the 11th
+    # 27 days from 2025-01-15 and the first: whole up to the 11th
     assert told.after.line("watermark of product") == "watermark of product: 2025-02-11"
     assert " behind " not in told.after.text
     assert told.after.line("raw_events ").split(maxsplit=1)[1] == "up to date no day differs"
@@ -198,16 +198,17 @@ def test_a_run_prints_a_line_for_every_table_and_the_headline(told: Told) -> Non
     assert sorted(done) == sorted(tables)
     assert done[-1] == "serving"
     assert told.run.line("Small [/] world").startswith(f"Small [/] world: {len(tables) - 1} tables into ")
-    # 14 heartbeats, 3 events of 40 accounts, 3 chats of 20, 8 events of the one that does everything
-    assert re.search(r"✓ raw_events +202 rows +[\d.]+ s  14 day\(s\) made", told.run.text)
-    # January is the last whole month; everybody paid at its end
-    assert told.run.line("As of ") == "As of 2025-02-11, January 2025: 40 customers, 40 paying"
-    # one conversation on 2 seats for 3 of 31 days: 1 × 31 / 6 ≥ 2; no window of 5 days had elapsed by February
-    assert told.run.line("usage reached").split() == ["usage", "reached", "40", "40", "100.0%"]
-    assert told.run.line("activated in time").split() == ["activated", "in", "time", "0", "0", "–", "40"]
-    # the twenty that left did so on day 5, before anybody could be compared: twenty remain, all retained
+    # 28 heartbeats, 3 events of 40 accounts, 3 chats of 20, 8 events of the one that does everything
+    assert re.search(r"✓ raw_events +216 rows +[\d.]+ s  28 day\(s\) made", told.run.text)
+    # January is the last whole month; twenty paid at its end
+    assert told.run.line("As of ") == "As of 2025-02-11, January 2025: 40 customers, 20 paying"
+    # one conversation on 2 seats for 17 of 31 days: 1 × 31 / 34 < 2; all started one on the second of the 5 days
+    assert told.run.line("usage reached").split() == ["usage", "reached", "0", "20", "0.0%"]
+    assert told.run.line("activated in time").split() == ["activated", "in", "time", "40", "40", "100.0%"]
+    assert told.run.line("What follows is evidence, as of the end of January 2025")
+    # the twenty that left did so on day 3, before anybody could be compared: twenty remain, all retained
     assert told.run.line("1-2 ").split() == ["1-2", "20", "20", "100.0%"]
-    assert "held-out AUC 0." in told.run.line("What goes with staying")
+    assert "held-out AUC 1.000" in told.run.line("What goes with staying")
     assert told.run.line("· The data are whole up to").startswith("· The data are whole up to 2025-02-11; product holds")
     for label, path in (("Tables to query:", told.files.serving), ("The warehouse:", told.files.warehouse)):
         assert str(path) in told.run.line(label)
@@ -234,11 +235,11 @@ def test_a_run_keeps_its_history_beside_the_warehouse(told: Told) -> None:
 
 def test_as_of_a_past_day_has_a_warehouse_of_its_own(told: Told) -> None:
     assert told.main_unchanged
-    assert told.past.line("As of ").startswith("As of 2025-02-01, January 2025: 40 customers")
+    assert told.past.line("As of ").startswith("As of 2025-01-18, no whole month yet: 40 customers")
     with duckdb.connect(str(told.past_warehouse()), read_only=True) as connection:
         as_of = connection.execute("SELECT DISTINCT CAST(as_of AS VARCHAR) FROM operations.publications").fetchall()
         left = connection.execute("SELECT count(*) FROM staging.account_history WHERE valid_to IS NOT NULL").fetchone()
-    assert {time for (time,) in as_of} - {None} == {"2025-02-01 00:00:00"}
+    assert {time for (time,) in as_of} - {None} == {"2025-01-18 00:00:00"}
     # nobody has left yet
     assert left == (0,)
     # its run history is not what `milestones ui` shows
@@ -246,7 +247,7 @@ def test_as_of_a_past_day_has_a_warehouse_of_its_own(told: Told) -> None:
 
 
 def test_without_a_ranking_there_still_is_a_headline(told: Told) -> None:
-    # an outcome of three days and a day's gap after 2025-01-29 is not known on 2025-02-01
+    # evidence is of closed months, and on 2025-01-18 none has closed
     assert told.past.code == 1
     assert told.past.line("refused") == "refused: feature_importance"
     found = told.past.line("    better_than_chance")
@@ -254,9 +255,9 @@ def test_without_a_ranking_there_still_is_a_headline(told: Told) -> None:
         "    better_than_chance: The forest tells held-out customers apart better than chance: No ranking: 0 accounts"
     )
     assert "      → refused; nothing is published yet; no ranking is published;" in told.past.text
-    assert told.past.line("usage reached").split()[2:4] == ["40", "40"]
+    assert "usage reached" not in told.past.text
     assert "What goes with staying" not in told.past.text
-    assert told.past_warehouse().with_name("warehouse_as_of_2025-02-01.serving.duckdb").exists()
+    assert told.past_warehouse().with_name("warehouse_as_of_2025-01-18.serving.duckdb").exists()
 
 
 def test_as_of_after_the_watermark_is_refused_once_in_a_sentence(told: Told) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 import yaml
-from deliveries import STAYING, Deliveries, company
-from scenario import merged, write_yaml
+from deliveries import LEAVING, STAYING, Deliveries, company
+from scenario import merged, subscription, write_yaml
 from test_command_line import Said, digest, held, milestones
 
 from milestones_dagster.config.overrides import Override
@@ -25,10 +25,11 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deliveries]:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("DAGSTER_HOME", raising=False)
         world = company()
-        world.framework = merged(world.framework, STEPS)
+        world.framework = merged(world.framework, STEPS | {"usage": {"threshold": 0.5}})
         world.subscriptions = [
             {**row, "mrr": {STAYING[3]: 900.0, STAYING[5]: 300.0}.get(row["account_id"], 100.0)}
-            for row in world.subscriptions or ()
+            # ten of those that left come back, so that more customers move than are named
+            for row in [*(world.subscriptions or ()), *(subscription(account, "2025-01-25") for account in LEAVING[:10])]
         ]
         files = Deliveries(tmp_path_factory.mktemp("ran"), world, warehouse_settings={"lock_timeout": "1 s"})
         assert milestones("run", "--config", files.config).code == 0
@@ -61,28 +62,28 @@ def test_it_tells_how_reach_and_stages_would_change_and_leaves_no_trace(
     # warehouse, alerts and Dagster's history are as they were, and the copy is gone
     assert everything(ran) == before
     assert list(tmp_path.iterdir()) == []
-    # one conversation on 2 seats for 3 of 31 days is 31 / 6: at least 2, not 6
+    # one conversation on 2 seats for 17 of 31 days is 31 / 34: at least 0.5, not 6; the ten that left are in no reach
     reach = table(said, "Reach, January 2025")
     assert reach["usage"].split(maxsplit=1)[1].split() == [
-        "2",
+        "0.5",
         "→",
         "6",
-        "40",
+        "30",
         "of",
-        "40",
+        "30",
         "→",
         "0",
         "of",
-        "40",
+        "30",
         "100.0%",
         "→",
         "0.0%",
     ]
     # what does not change is told once
-    assert reach["maturity"].split()[1:] == ["1", "0", "of", "40", "0.0%"]
+    assert reach["maturity"].split()[1:] == ["1", "0", "of", "30", "0.0%"]
     assert table(said, "Gaps in points")["usage"].split()[1:] == ["–", "interview"] * 2
-    assert said.line("Stages,") == "Stages, January 2025: 40 of 40 customers would be in another"
-    assert table(said, "Stages, ")["usage"].split() == ["usage", "activation", "40"]
+    assert said.line("Stages,") == "Stages, January 2025: 30 of 40 customers would be in another"
+    assert table(said, "Stages, ")["usage"].split() == ["usage", "activation", "30"]
     named = said.lines[said.lines.index("Who (the 20 with the largest MRR)") + 2 :][:20]
     assert [line.split()[:2] for line in named[:3]] == [[STAYING[3], "900"], [STAYING[5], "300"], ["leaves-00", "100"]]
     assert [line.split()[2:] for line in named] == [["usage", "activation"]] * 20
@@ -93,17 +94,17 @@ def test_it_tells_how_reach_and_stages_would_change_and_leaves_no_trace(
 
 
 def test_several_values_are_one_question_and_lists_are_addressed_by_name(ran: Deliveries) -> None:
-    said = asked(ran, "usage.threshold=2", "setup.steps.install.minimum_count=2")
+    said = asked(ran, "usage.threshold=0.5", "setup.steps.install.minimum_count=2")
     assert said.code == 0, said.text
     # everybody installed once
     assert "→" not in table(said, "Reach")["usage"]
-    assert table(said, "Stages, ")["usage"].split() == ["usage", "none", "40"]
+    assert table(said, "Stages, ")["usage"].split() == ["usage", "none", "30"]
     # a step that counts twice needs no other events
     assert "rule_events" not in said.line("Made again")
 
 
 def test_what_changes_nothing_says_so(ran: Deliveries) -> None:
-    assert "No table would change" in asked(ran, "usage.threshold=2").text
+    assert "No table would change" in asked(ran, "usage.threshold=0.5").text
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from milestones_dagster.orchestration.sensors import CHECK_SENSOR, RUN_SENSOR
 from milestones_dagster.orchestration.session import Declared
 from milestones_dagster.wiring import build_defs
 
-FIRST_DAYS = calendar("2025-01-28", "2025-02-10")
+FIRST_DAYS = calendar("2025-01-14", "2025-02-10")
 RULE = {
     "name": "enough_conversations",
     "type": "expect_column_values_to_be_between",
@@ -167,8 +167,8 @@ def test_a_run_makes_every_table_with_its_row_count(life: Life, first: Stage) ->
         assert connection.execute("SELECT count(*) FROM operations.quarantine").fetchone() == (0,)
     # 2 × 20 accounts; each has a row for every one of 3 steps
     assert (rows["activation_cohort"], rows["setup_steps"]) == (40, 120)
-    # 14 heartbeats; 3 events of 40 accounts; 3 chats of 20; 8 events of the one that does everything
-    assert rows["raw_events"] == 14 + 3 * 40 + 3 * 20 + 8
+    # 28 heartbeats; 3 events of 40 accounts; 3 chats of 20; 8 events of the one that does everything
+    assert rows["raw_events"] == 28 + 3 * 40 + 3 * 20 + 8
 
 
 def test_a_run_stores_an_evaluation_for_every_declared_check(life: Life, first: Stage) -> None:
@@ -186,13 +186,13 @@ def test_a_run_materialises_the_days_that_it_made(life: Life, first: Stage) -> N
     assert first.partitions == set(FIRST_DAYS)
     days = first.ran.materialised(partitions=True)
     # installed by 40 and a chat by 20 and the heartbeat; nothing but the heartbeat
-    assert days["2025-01-28"] == {"dagster/partition_row_count": 61, "refused_rows": 0}
+    assert days["2025-01-14"] == {"dagster/partition_row_count": 61, "refused_rows": 0}
     assert days["2025-02-10"] == {"dagster/partition_row_count": 1, "refused_rows": 0}
 
 
 def test_what_a_materialisation_shows(life: Life, first: Stage) -> None:
     shown = first.ran.materialised()
-    assert shown["raw_events"]["days_made"] == 14
+    assert shown["raw_events"]["days_made"] == 28
     # the 11th is the first day that is not loaded
     assert shown["raw_events"]["watermark"] == "product: 2025-02-11"
     cohort = shown["activation_cohort"]

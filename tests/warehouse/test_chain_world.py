@@ -1,8 +1,8 @@
 """The links of the chain through the graph: who is a row of which link, at which landmark, with what outcome.
 
-Put here what SQL decides. Keep out the statistics (`tests/unit/test_evidence_chain.py`). As of 2025-08-08, horizon 2 months. Tenures of
-10 January: landmark of setup on 24 January, of activation on 10 April; the three whole months after it are May to July, known on 8 August
-(1 August + 7 d). Two seats: usage is reached with 4 resolved in a month, activation with 3 started, maturity with reports on 3 days of 90.
+Put here what SQL decides. Keep out the statistics (`tests/unit/test_evidence_chain.py`). As of 2025-09-01, horizon 2 months. Tenures of
+10 January: landmark of setup on 24 January, of activation on 10 April; the three whole months after it are May to July, known from 8 August
+(1 August + 7 d) on. Two seats: usage is reached with 4 resolved in a month, activation with 3 started, maturity with reports on 3 days of 90.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ import pytest
 from scenario import UNBILLED, Made, World, at, event, made_up_to, merged, subscription
 
 HORIZON = {"outcomes": {"retention": {"horizon": "2 months"}}}
-AS_OF = "2025-08-08"
+AS_OF = "2025-09-01"
 
 
 def started(account: str, *times: str):
@@ -87,7 +87,7 @@ SUBSCRIPTIONS = [
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
-    made_world = World(EVENTS, last_day="2025-08-20", subscriptions=SUBSCRIPTIONS, framework=HORIZON)
+    made_world = World(EVENTS, last_day="2025-09-10", subscriptions=SUBSCRIPTIONS, framework=HORIZON)
     with made_up_to(made_world, tmp_path_factory.mktemp("chain"), "milestone_chain", as_of=AS_OF) as found:
         yield found
 
@@ -203,7 +203,7 @@ def test_without_subscriptions_nobody_leaves_and_nothing_is_known_of_revenue(tmp
     happened += [item for month in range(1, 8) for item in resolved("busy", f"2025-0{month}-15", number=2)]
     happened += reports("busy", "2025-04-10", "2025-04-11", "2025-04-12")
     framework = merged(merged(UNBILLED, HORIZON), {"usage": {"seats": "active_users"}})
-    made_world = World(happened, last_day="2025-08-20", subscriptions=None, framework=framework)
+    made_world = World(happened, last_day="2025-09-10", subscriptions=None, framework=framework)
     with made_up_to(made_world, tmp_path_factory.mktemp("activity"), "milestone_chain", as_of=AS_OF) as made:
         assert link(made, "activation", "usage") == {"busy": ("row", True, True), "gone": ("row", False, False)}
         assert link(made, "activation", "retention") == {"busy": ("row", True, True), "gone": ("row", False, False)}

@@ -3,7 +3,7 @@
 Put here how a company's files become the review's rows. Keep out the statistics (`tests/unit/test_evidence_framework_review.py`).
 
 Account i starts on 5 January or 5 February 2025 (720 of each in turn) with i modulo 6 conversations, resolves as many in every whole
-month on one seat, and stays or leaves as in `test_threshold_auto_world`. As of 2025-05-11 every outcome of a month after a landmark of a
+month on one seat, and stays or leaves as in `test_threshold_auto_world`. As of 2025-06-01 every outcome of a month after a landmark of a
 month is known.
 """
 

@@ -98,8 +98,8 @@ def test_a_publication_is_replaced_and_may_be_confirmed_for_a_later_time(warehou
     first = Publication("accounts", "s1", at("2025-01-05"), "f1", "code", 3)
     operations.record_publication(warehouse, first, "first", NOW)
     assert operations.publications(warehouse) == {"accounts": first}
-    operations.confirm_publication(warehouse, "accounts", at("2025-01-06"), "f2")
-    confirmed = Publication("accounts", "s1", at("2025-01-06"), "f2", "code", 3)
+    operations.confirm_publication(warehouse, "accounts", "s2", at("2025-01-06"), "f2")
+    confirmed = Publication("accounts", "s2", at("2025-01-06"), "f2", "code", 3)
     assert operations.publications(warehouse) == {"accounts": confirmed}
     # the rows are still those of the first run
     assert warehouse.rows("SELECT run_id, published_at FROM operations.publications") == [("first", NOW)]

@@ -1,17 +1,18 @@
 """Outcomes after a date D: retained, left, win-back, locked, dormant, expanded, and what is not known yet.
 
 Put here every edge of an outcome. Keep out rates over accounts (`test_summary_world.py`) and zones (`test_time_zone_world.py`).
-Unless a case says otherwise accounts pay from 2024-12-10, D = 2025-03-01, D + H = 2025-06-01, and the as-of time is 2025-06-08:
-D + H + 7 d, the first instant at which the outcome can be known.
+Unless a case says otherwise accounts pay from 2024-12-10, D = 2025-03-01, D + H = 2025-06-01. The as-of time is 2025-07-01, at which
+June has just closed: what could be known before it is known.
 """
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 from scenario import UNBILLED, Made, World, at, event, made_up_to, merged, subscription
 
-START, D, END, AS_OF = "2024-12-10", "2025-03-01", "2025-06-01", "2025-06-08"
+START, D, END, AS_OF = "2024-12-10", "2025-03-01", "2025-06-01", "2025-07-01"
 
 
 def spells(account: str, *edges: str | None, **fields: Any) -> list[dict[str, Any]]:
@@ -54,9 +55,9 @@ SUBSCRIPTIONS: Sequence[dict[str, Any]] = [
     *spells("end-recorded", START, None, recorded_at=START),
     *spells("end-recorded", START, "2025-05-01", recorded_at="2025-06-07"),
     *spells("end-dated-later", START, AS_OF),
-    # known exactly at the as-of time, and a day short of it
-    *spells("starts-at-date", D, None),
-    *spells("starts-a-day-later", "2025-03-02", "2025-04-01"),
+    # 24 March + 3 months + 7 d = 1 July: known exactly when the month closes, and a day short of it
+    *spells("starts-in-time", "2025-03-24", None),
+    *spells("starts-a-day-later", "2025-03-25", "2025-04-01"),
     # terms
     *spells("annual", START, None, term_months=12),
     *spells("annual-renews-at-end", "2024-06-01", None, term_months=12),
@@ -121,7 +122,7 @@ EVENTS = [
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
-    made_world = World(EVENTS, last_day="2025-06-30", subscriptions=SUBSCRIPTIONS)
+    made_world = World(EVENTS, last_day="2025-07-10", subscriptions=SUBSCRIPTIONS)
     with made_up_to(made_world, tmp_path_factory.mktemp("retention"), "retention_outcomes", as_of=AS_OF) as found:
         yield found
 
@@ -180,16 +181,39 @@ def test_the_dates_are_the_start_the_landmark_and_each_first_of_a_month_while_pa
     )
 
 
-def test_a_date_is_known_when_its_window_and_the_longest_gap_lie_before_the_as_of_time(world: Made) -> None:
-    row = outcome(world, "starts-at-date", kind="start")
-    assert (row["outcome_to"], row["known_at"], row["is_known"], row["retained"]) == (at(END), at(AS_OF), True, True)
+def test_a_date_is_known_when_its_window_and_the_longest_gap_lie_before_the_end_of_the_last_closed_month(world: Made) -> None:
+    row = outcome(world, "starts-in-time", "2025-03-24", "start")
+    assert (row["outcome_to"], row["known_at"], row["is_known"], row["retained"]) == (at("2025-06-24"), at(AS_OF), True, True)
+
+
+def test_within_a_month_no_outcome_becomes_known(world: Made, tmp_path: Path) -> None:
+    # on 31 July the second window has been over for weeks; it is known when July has closed
+    made_world = World(EVENTS, last_day="2025-08-05", subscriptions=SUBSCRIPTIONS)
+    known, corrected = {}, "end-recorded-later"
+    for as_of in ("2025-07-31", "2025-08-01"):
+        with made_up_to(made_world, tmp_path, "retention_outcomes", as_of=as_of) as found:
+            rows = [
+                outcome(found, "starts-in-time", "2025-03-24", "start"),
+                outcome(found, "starts-a-day-later", "2025-03-25", "start"),
+            ]
+            known[as_of] = [(row["is_known"], row["left_at"]) for row in rows]
+            if as_of == "2025-07-31":
+                # a correction of the past shows at once, and so it should
+                before = [row for row in world.rows("retention_outcomes", observed_at=at(D)) if row["account_id"] != corrected]
+                after = [row for row in found.rows("retention_outcomes", observed_at=at(D)) if row["account_id"] != corrected]
+                assert after == before
+                assert outcome(found, corrected)["left_at"] == at("2025-05-01")
+    assert known == {
+        "2025-07-31": [(True, None), (False, None)],
+        "2025-08-01": [(True, None), (True, at("2025-04-01"))],
+    }
 
 
 def test_a_date_one_day_later_is_censored_even_for_who_has_left(world: Made) -> None:
-    row = outcome(world, "starts-a-day-later", "2025-03-02", "start")
+    row = outcome(world, "starts-a-day-later", "2025-03-25", "start")
     assert (row["outcome_to"], row["known_at"], row["is_known"], row["is_evidence"]) == (
-        at("2025-06-02"),
-        at("2025-06-09"),
+        at("2025-06-25"),
+        at("2025-07-02"),
         False,
         False,
     )
@@ -296,7 +320,7 @@ def test_revenue_at_the_end_is_0_after_leaving_also_for_who_is_back(
 def test_horizon_gap_expansion_dormancy_and_locked_rows_follow_the_config(tmp_path_factory: pytest.TempPathFactory) -> None:
     made_world = World(
         [event("stays", "resolved", "2025-02-14")],
-        last_day="2025-06-15",
+        last_day="2025-06-30",
         subscriptions=[
             *spells("stays", START, "2025-04-01", term_months=12),
             *spells("stays", "2025-04-01", None, term_months=12, mrr=150.0, term_anchor_at=START),
@@ -340,9 +364,9 @@ def test_by_activity_an_account_is_retained_with_a_core_event_in_the_window_afte
     happened += [
         # no core event
         event("nothing", "chat", "2024-10-01"),
-        # 2 January + 366 d = 2 January 2025, the as-of time: known; a second later: not
-        event("just-known", "started", "2024-01-02"),
-        event("not-known", "started", "2024-01-02 00:00:01"),
+        # 1 February + 366 d = 1 February 2025, the as-of time, at which January closes: known; a second later: not
+        event("just-known", "started", "2024-02-01"),
+        event("not-known", "started", "2024-02-01 00:00:01"),
         event("not-known", "resolved", "2024-10-01"),
         # the activation window is 90 days: 31 March 12:00 is its end (31 + 29 + 30 days), and outside
         event("at-start", "started", "2024-03-31 11:59:59"),
@@ -360,7 +384,7 @@ def test_by_activity_an_account_is_retained_with_a_core_event_in_the_window_afte
     )
     made_world = World(happened, last_day="2025-01-31", subscriptions=None, framework=framework)
     with made_up_to(
-        made_world, tmp_path_factory.mktemp("window"), "retention_outcomes", "retention_by_activation", as_of="2025-01-02"
+        made_world, tmp_path_factory.mktemp("window"), "retention_outcomes", "retention_by_activation", as_of="2025-02-01"
     ) as made:
         rows = {row["account_id"]: row for row in made.rows("retention_outcomes", kind="landmark")}
         bands = [
@@ -400,7 +424,7 @@ def test_by_activity_with_a_horizon_the_window_follows_each_date(tmp_path_factor
     happened += [event(account, "chat", "2025-01-10") for account in times]
     framework = merged(UNBILLED, {"outcomes": {"retention": {"horizon": "3 months"}}})
     made_world = World(happened, last_day="2025-07-31", subscriptions=None, framework=framework)
-    with made_up_to(made_world, tmp_path_factory.mktemp("horizon"), "retention_outcomes", as_of="2025-07-10") as made:
+    with made_up_to(made_world, tmp_path_factory.mktemp("horizon"), "retention_outcomes", as_of="2025-08-01") as made:
         found = {
             row["account_id"]: (row["outcome_to"], row["retained"]) for row in made.rows("retention_outcomes", kind="landmark")
         }

@@ -1,7 +1,8 @@
 """Setup steps and activation at the landmark: who is compared, what is known by then, and what is counted for the note.
 
 Put here the edges of the landmark and of the covariates. Keep out the statistics (`test_evidence_setup_steps.py`).
-Tenures start 2025-01-10 00:00, so the landmark of 14 days is 2025-01-24 and the window ends 2025-04-10, the as-of time.
+Tenures start 2025-01-10 00:00, so the landmark of 14 days is 2025-01-24 and the window ends 2025-04-10. The as-of time is 2025-05-01,
+at which April has just closed.
 """
 
 from collections.abc import Iterator
@@ -47,9 +48,9 @@ EVENTS = [
     # the last second of the window, and the first after it
     *started("last-second", *LAST_MONTH, "2025-04-09 23:59:59"),
     *started("too-late", *LAST_MONTH, "2025-04-10 00:00"),
-    # started a second later: its window has not elapsed
-    event("open", "installed", "2025-01-11"),
-    *started("open", "2025-02-01", "2025-02-02", "2025-02-03"),
+    # its window ends a second after the as-of time
+    event("open", "installed", "2025-02-02"),
+    *started("open", "2025-02-02", "2025-02-03", "2025-02-04"),
 ]
 COMPARED = {"early", "just-before", "at-landmark", "trial", "gap", "left-later", "last-second", "too-late"}
 SUBSCRIPTIONS = [
@@ -59,7 +60,7 @@ SUBSCRIPTIONS = [
     subscription("gap", "2025-01-10", "2025-01-22", subscription_id="g1"),
     subscription("gap", "2025-01-26", subscription_id="g2"),
     subscription("left-later", "2025-01-10", "2025-02-15"),
-    subscription("open", "2025-01-10 00:00:01"),
+    subscription("open", "2025-02-01 00:00:01"),
     *[
         subscription(account, "2025-01-10")
         for account in ("just-before", "at-landmark", "activated", "trial", "last-second", "too-late")
@@ -89,19 +90,19 @@ def _made(world: World, folder: object) -> Iterator[Seen]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(setup_steps, "measure", watched)
-        with made_up_to(world, folder, "setup_step_evidence", as_of="2025-04-10") as found:
+        with made_up_to(world, folder, "setup_step_evidence", as_of="2025-05-01") as found:
             yield Seen(found, frames[0])
 
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
-    yield from _made(World(EVENTS, last_day="2025-04-20", subscriptions=SUBSCRIPTIONS), tmp_path_factory.mktemp("steps"))
+    yield from _made(World(EVENTS, last_day="2025-05-10", subscriptions=SUBSCRIPTIONS), tmp_path_factory.mktemp("steps"))
 
 
 @pytest.fixture(scope="module")
 def unbilled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
     # tenure starts with the first event; `early` on 01-09 23:00
-    world = World(EVENTS, last_day="2025-04-20", subscriptions=None, framework=UNBILLED)
+    world = World(EVENTS, last_day="2025-05-10", subscriptions=None, framework=UNBILLED)
     yield from _made(world, tmp_path_factory.mktemp("unbilled"))
 
 
@@ -185,7 +186,7 @@ def test_without_subscriptions_all_accounts_are_rows_and_size_is_the_users_befor
 
 
 def test_a_window_that_ends_before_the_landmark_compares_nobody(tmp_path):
-    world = World(EVENTS, last_day="2025-04-20", subscriptions=SUBSCRIPTIONS, framework={"activation": {"window": "14 d"}})
+    world = World(EVENTS, last_day="2025-05-10", subscriptions=SUBSCRIPTIONS, framework={"activation": {"window": "14 d"}})
     with made_up_to(world, tmp_path, "setup_step_evidence") as found:
         row = found.row("setup_step_evidence", step="install")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scenario import Made, World, event, made_up_to, subscription
+from scenario import Made, World, at, event, made_up_to, subscription
 
 FRAMEWORK = {
     "setup": {"window": "1 month", "steps": [{"name": "install", "title": "Install", "events": ["installed"]}]},
@@ -174,38 +174,38 @@ BAND_EVENTS = {
 
 def bands(folder: Path, as_of: str, policy: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
     """The table as rows of band, accounts, retained and their share, left before and their share, locked, open."""
-    # tenure from 1 June 2024: landmark 1 September, outcome to 1 December, known from 8 December
+    # tenure from 25 June 2024: landmark 25 September, outcome to 25 December, known from 1 January
     ends = {
-        "none-left": "2024-11-01",
-        "two-left": "2024-12-01",  # a gap that begins at the very end of the window
-        "two-left-at-once": "2024-09-01 00:00:01",
-        "five-left-later": "2024-12-01 00:00:01",  # after the window: retained
-        "three-bridged": "2024-08-30",
-        "five-gone": "2024-08-15",
-        "five-gone-at-landmark": "2024-09-01",
-        "five-in-long-gap": "2024-08-28",
-        "one-gone-open": "2024-08-15",
+        "none-left": "2024-11-25",
+        "two-left": "2024-12-25",  # a gap that begins at the very end of the window
+        "two-left-at-once": "2024-09-25 00:00:01",
+        "five-left-later": "2024-12-25 00:00:01",  # after the window: retained
+        "three-bridged": "2024-09-23",
+        "five-gone": "2024-09-08",
+        "five-gone-at-landmark": "2024-09-25",
+        "five-in-long-gap": "2024-09-21",
+        "one-gone-open": "2024-09-08",
     }
-    # landmarks 2 September, so known from 9 December; 8 December; 9 December
+    # landmarks 26 September, so known from 2 January; 1 January; 2 January
     starts = {
-        "five-censored": "2024-06-02",
-        "one-gone-open": "2024-06-02",
-        "none-as-of-landmark": "2024-09-08",
-        "none-young": "2024-09-09",
+        "five-censored": "2024-06-26",
+        "one-gone-open": "2024-06-26",
+        "none-as-of-landmark": "2024-10-01",
+        "none-young": "2024-10-02",
     }
     terms = {"five-locked": 12}
     rows = [
-        subscription(account, starts.get(account, "2024-06-01"), ends.get(account), term_months=terms.get(account))
+        subscription(account, starts.get(account, "2024-06-25"), ends.get(account), term_months=terms.get(account))
         for account in BAND_EVENTS
     ]
     # 5 days over the landmark are bridged; 11 days are leaving before it, and the win-back does not mend that
-    rows += [subscription("three-bridged", "2024-09-04"), subscription("five-in-long-gap", "2024-09-08")]
+    rows += [subscription("three-bridged", "2024-09-28"), subscription("five-in-long-gap", "2024-10-02")]
     happened = [
         event(account, "started", f"2024-07-{number + 1:02}") for account, count in BAND_EVENTS.items() for number in range(count)
     ]
     # neither the trial's nor the landmark's own event counts
-    happened += [event("none", "started", "2024-05-31"), event("none", "started", "2024-09-01")]
-    made_world = World(happened, last_day="2024-12-31", subscriptions=rows, framework=policy or {})
+    happened += [event("none", "started", "2024-06-24"), event("none", "started", "2024-09-25")]
+    made_world = World(happened, last_day="2025-02-10", subscriptions=rows, framework=policy or {})
     columns = ("band", "accounts", "retained", "retained_share", "left_before", "left_before_share", "locked", "open")
     with made_up_to(made_world, folder, "retention_by_activation", "activation_landmarks", as_of=as_of) as made:
         found = made.rows("retention_by_activation")
@@ -216,12 +216,17 @@ def bands(folder: Path, as_of: str, policy: dict[str, Any] | None = None) -> lis
         assert (total["accounts"], total["left_before"], total["locked"]) == (
             standings["row"], standings["left_before"], standings["locked"],
         )  # fmt: skip
-        assert sum(total.values()) + sum(not row["is_elapsed"] for row in cohort) == len(cohort) == len(BAND_EVENTS)
+        assert (
+            sum(total.values()) + sum(row["window_ends_at"] > at(f"{as_of[:7]}-01") for row in cohort)
+            == len(cohort)
+            == len(BAND_EVENTS)
+        )
     return [tuple(row[name] for name in columns) for row in found]
 
 
-def test_retention_by_activation_bands_who_pays_at_the_landmark_and_whose_outcome_is_known(tmp_path: Path) -> None:
-    assert bands(tmp_path, "2024-12-08") == [
+@pytest.mark.parametrize("as_of", ["2025-01-01", "2025-01-31"], ids=["month closed", "within the next month"])
+def test_retention_by_activation_bands_who_pays_at_the_landmark_and_whose_outcome_is_known(tmp_path: Path, as_of: str) -> None:
+    assert bands(tmp_path, as_of) == [
         # none, none-left; none-as-of-landmark is open
         ("0", 2, 1, 1 / 2, 0, 0.0, 0, 1),
         # one; two-left and two-left-at-once left; one-gone-open left before its landmark, in a time that is still open
@@ -231,8 +236,8 @@ def test_retention_by_activation_bands_who_pays_at_the_landmark_and_whose_outcom
     ]
 
 
-def test_a_day_later_the_open_ones_are_settled(tmp_path: Path) -> None:
-    assert bands(tmp_path, "2024-12-09") == [
+def test_when_the_next_month_closes_the_open_ones_are_settled(tmp_path: Path) -> None:
+    assert bands(tmp_path, "2025-02-01") == [
         # none-young has elapsed by now
         ("0", 2, 1, 1 / 2, 0, 0.0, 0, 2),
         ("1-2", 3, 1, 1 / 3, 1, 1 / 4, 0, 0),
@@ -241,7 +246,7 @@ def test_a_day_later_the_open_ones_are_settled(tmp_path: Path) -> None:
 
 
 def test_while_no_outcome_is_known_all_that_elapsed_is_open_and_there_is_no_share(tmp_path: Path) -> None:
-    assert bands(tmp_path, "2024-10-01") == [
+    assert bands(tmp_path, "2024-10-15") == [
         ("0", 0, 0, None, 0, None, 0, 2),
         ("1-2", 0, 0, None, 0, None, 0, 4),
         ("3+", 0, 0, None, 0, None, 0, 8),
@@ -249,8 +254,8 @@ def test_while_no_outcome_is_known_all_that_elapsed_is_open_and_there_is_no_shar
 
 
 def test_locked_rows_may_be_included_and_later_cohorts_are_counted_nowhere(tmp_path: Path) -> None:
-    policy = {"outcomes": {"retention": {"include_locked": True}}, "retention_by_activation": {"cohorts_before": date(2024, 6, 2)}}
-    assert bands(tmp_path, "2024-12-08", policy) == [
+    policy = {"outcomes": {"retention": {"include_locked": True}}, "retention_by_activation": {"cohorts_before": date(2024, 6, 26)}}
+    assert bands(tmp_path, "2025-01-01", policy) == [
         ("0", 2, 1, 1 / 2, 0, 0.0, 0, 0),
         ("1-2", 3, 1, 1 / 3, 0, 0.0, 0, 0),
         # three, five-left-later, three-bridged, five-locked

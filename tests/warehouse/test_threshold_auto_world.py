@@ -5,7 +5,7 @@ Put here what becomes of a company whose thresholds are left to the data. Keep o
 
 Account i of the company starts on 5 January (the even sixes) or 5 February, starts i modulo 6 conversations in its first days and
 resolves as many in every whole month, on one seat. Its landmark is a month after its start, the horizon a month. Who leaves does so
-a day before the horizon's end, having paid the month before in full: February, or March. As of 2025-05-11 all of it is known.
+a day before the horizon's end, having paid the month before in full: February, or March. As of 2025-06-01 all of it is known.
 """
 
 from collections.abc import Callable, Iterator
@@ -54,7 +54,7 @@ def company(accounts: int, stays: Callable[[int, int], bool], framework: dict[st
             ]
         end = None if stays(value, number // 12) else f"2025-0{start + 2}-04"
         rows.append(subscription(account, f"2025-0{start}-05", end, seats=1.0))
-    return World(events, last_day="2025-05-10", subscriptions=rows, framework=merged(TIMES, framework))
+    return World(events, last_day="2025-05-31", subscriptions=rows, framework=merged(TIMES, framework))
 
 
 def with_jump(value: int, number: int) -> bool:

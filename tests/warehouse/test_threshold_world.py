@@ -1,7 +1,7 @@
 """The landmark tables and the thresholds through the graph: who is a row, of which month, with what outcome.
 
-Put here what SQL decides. Keep out the statistics (`tests/unit/test_evidence_thresholds.py`). As of 2025-07-08, horizon 2 months:
-tenures of 10 January have their landmark on 10 April, and what became of them is known from 17 June (10 June + 7 d) on.
+Put here what SQL decides. Keep out the statistics (`tests/unit/test_evidence_thresholds.py`). As of 2025-08-01, horizon 2 months:
+tenures of 10 January have their landmark on 10 April, and what became of them can be known from 17 June (10 June + 7 d) on.
 """
 
 from collections.abc import Iterator
@@ -58,14 +58,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
         subscription("at-landmark", "2025-01-10", "2025-04-10"),
         subscription("left-before", "2025-01-10", "2025-04-01"),
         subscription("locked", "2025-01-10", term_months=12),
-        subscription("open", "2025-02-02"),
+        subscription("open", "2025-02-26"),
         subscription("no-seats", "2025-01-10", seats=0.0, plan="free"),
-        subscription("within-a-month", "2025-02-03", "2025-02-27"),
+        subscription("within-a-month", "2025-03-03", "2025-03-27"),
         # paid all February, and stopped at its end
         subscription("ends-with-month", "2025-01-10", "2025-03-01"),
     ]
-    made_world = World(EVENTS, last_day="2025-07-20", subscriptions=rows, framework=HORIZON)
-    with made_up_to(made_world, tmp_path_factory.mktemp("thresholds"), *TABLES, as_of="2025-07-08") as found:
+    made_world = World(EVENTS, last_day="2025-08-10", subscriptions=rows, framework=HORIZON)
+    with made_up_to(made_world, tmp_path_factory.mktemp("thresholds"), *TABLES, as_of="2025-08-01") as found:
         yield found
 
 
@@ -79,7 +79,7 @@ def test_a_row_pays_at_the_landmark_and_its_outcome_is_known_and_could_be_either
         "ends-with-month": ("left_before", None),
         "locked": ("locked", True),
         "no-seats": ("row", True),
-        # `open` has no row: its landmark is 2 May, + 2 months + 7 d is 9 July, a day after the as-of time
+        # `open` has no row: its landmark is 26 May, + 2 months + 7 d is 2 August, a day after July has closed
     }
 
 
@@ -140,8 +140,8 @@ def test_without_subscriptions_all_accounts_with_an_elapsed_window_are_rows(tmp_
         event("busy", "resolved", time, conversation_id=time) for time in ("2025-02-10", "2025-03-10", "2025-04-10", "2025-05-10")
     ]
     framework = merged(merged(UNBILLED, HORIZON), {"usage": {"seats": "active_users"}})
-    made_world = World(happened, last_day="2025-07-20", subscriptions=None, framework=framework)
-    with made_up_to(made_world, tmp_path_factory.mktemp("activity"), *TABLES, as_of="2025-07-08") as made:
+    made_world = World(happened, last_day="2025-08-10", subscriptions=None, framework=framework)
+    with made_up_to(made_world, tmp_path_factory.mktemp("activity"), *TABLES, as_of="2025-08-01") as made:
         landmarks = {
             row["account_id"]: (row["standing"], row["retained"], row["size_stratum"]) for row in made.rows("activation_landmarks")
         }

@@ -17,9 +17,7 @@ def resolved(account: str, *times: str) -> list[dict[str, Any]]:
     return [event(account, "resolved", time, conversation_id=f"{account} {time}") for time in times]
 
 
-@pytest.fixture(scope="module")
-def berlin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
-    """As of 2025-07-15 00:00 UTC, 02:00 in Berlin."""
+def in_berlin() -> World:
     happened = [
         # around midnight of 1 February in Berlin, 23:00 UTC
         *resolved("winter", "2025-01-31 22:59:59", "2025-01-31 23:00", "2025-01-31 23:30"),
@@ -53,8 +51,20 @@ def berlin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
         subscription("ends-at-end", "2024-12-31 23:00", "2025-06-30 22:00"),
         subscription("ends-after-end", "2024-12-31 23:00", "2025-06-30 22:00:01"),
     ]
-    world = World(happened, last_day="2025-07-31", subscriptions=rows, framework={"time_zone": "Europe/Berlin"})
-    with made_up_to(world, tmp_path_factory.mktemp("berlin"), *TABLES, as_of="2025-07-15") as found:
+    return World(happened, last_day="2025-07-31", subscriptions=rows, framework={"time_zone": "Europe/Berlin"})
+
+
+@pytest.fixture(scope="module")
+def berlin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
+    """As of 2025-07-15 00:00 UTC, 02:00 in Berlin."""
+    with made_up_to(in_berlin(), tmp_path_factory.mktemp("berlin"), *TABLES, as_of="2025-07-15") as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def berlin_in_august(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
+    """As of 2025-08-01 00:00 UTC, 02:00 in Berlin: July has closed two hours ago."""
+    with made_up_to(in_berlin(), tmp_path_factory.mktemp("august"), "retention_outcomes", as_of="2025-08-01") as found:
         yield found
 
 
@@ -159,13 +169,16 @@ def test_the_trailing_window_is_in_local_days(berlin: Made, los_angeles: Made) -
     assert june["level"] == "basic"
 
 
-def test_dates_and_horizons_are_local(berlin: Made) -> None:
-    rows = {row["observed_at"]: row for row in berlin.rows("retention_outcomes", account_id="ends-at-end", kind="month")}
+def test_dates_and_horizons_are_local(berlin: Made, berlin_in_august: Made) -> None:
+    rows = {row["observed_at"]: row for row in berlin_in_august.rows("retention_outcomes", account_id="ends-at-end", kind="month")}
     # midnight of 1 April to midnight of 1 July, 22:00 UTC both; known 7 days later
     row = rows[at("2025-03-31 22:00")]
     assert (row["outcome_to"], row["known_at"], row["is_known"]) == (at("2025-06-30 22:00"), at("2025-07-07 22:00"), True)
     assert (row["retained"], row["left_at"]) == (False, at("2025-06-30 22:00"))
-    later = berlin.row("retention_outcomes", account_id="ends-after-end", kind="month", observed_at=at("2025-03-31 22:00"))
+    told = {"kind": "month", "observed_at": at("2025-03-31 22:00")}
+    # in the middle of July its outcome has had its 7 days, and the month that they lie in has not closed
+    assert berlin.row("retention_outcomes", account_id="ends-at-end", **told)["is_known"] is False
+    later = berlin_in_august.row("retention_outcomes", account_id="ends-after-end", **told)
     assert later["retained"] is True
     # midnight of 1 March, in winter time, to midnight of 1 June
     assert rows[at("2025-02-28 23:00")]["outcome_to"] == at("2025-05-31 22:00")

@@ -11,7 +11,7 @@ columns:
   cohort_month: DATE NOT NULL -- First day of the tenure's first calendar month.
   observed_at: TIMESTAMP NOT NULL -- The landmark L, UTC.
   horizon_at: TIMESTAMP NOT NULL -- End of the outcome's window, L + H, UTC.
-  followed_to: TIMESTAMP NOT NULL -- Last instant at which all is known, the as-of time less the gap that is bridged; without subscriptions the as-of time. UTC.
+  followed_to: TIMESTAMP NOT NULL -- Last instant at which all is known, the end of the last closed month less the gap that is bridged; without subscriptions that end. UTC.
   plan: VARCHAR -- Plan at L.
   size_stratum: VARCHAR -- Size class at L.
   mrr: DOUBLE [currency per month] -- Monthly recurring revenue at L.
@@ -26,13 +26,13 @@ WITH followed AS (
   SELECT
     l.*,
     d.outcome_to AS horizon_at,
-    o.as_of,
+    o.evidence_as_of,
     w.seconds AS dormancy_seconds,
     w.months AS dormancy_months,
     CASE
       WHEN p.retention_basis = 'subscriptions'
-        THEN GREATEST(o.as_of - TO_SECONDS(g.seconds) - TO_MONTHS(g.months), d.outcome_to)
-      ELSE o.as_of
+        THEN GREATEST(o.evidence_as_of - TO_SECONDS(g.seconds) - TO_MONTHS(g.months), d.outcome_to)
+      ELSE o.evidence_as_of
     END AS followed_to,
     COALESCE(s.started_at, t.tenure_start) AS paid_from,
     s.ended_at
@@ -59,7 +59,7 @@ WITH followed AS (
     ON e.account_key = f.account_key
     AND e.rule = 'core'
     AND e.occurred_at >= f.observed_at - TO_SECONDS(f.dormancy_seconds) - TO_MONTHS(f.dormancy_months)
-    AND e.occurred_at < f.as_of
+    AND e.occurred_at < f.evidence_as_of
   UNION ALL
   SELECT f.account_key, f.paid_from AS sign_at
   FROM followed AS f

@@ -1,9 +1,9 @@
 /*
 about: >
   What each account did in its activation window, and what became of it after: the landmark comparison of activation and retention. Behaviour lies before the
-  landmark L (the end of the window), the outcome after it. Accounts whose outcome is not yet known have no row; those that may be in no group say why.
+  landmark L (the end of the window), the outcome after it. Accounts whose outcome was not known when the last month closed have no row; those that may be in no group say why.
   Nothing here reads the activation threshold.
-grain: one row per account whose outcome window has elapsed
+grain: one row per account whose outcome window has elapsed by the end of the last closed month
 key: [account_id]
 columns:
   account_id: VARCHAR NOT NULL -- The account's own identifier.
@@ -28,7 +28,7 @@ WITH landmark AS (
   FROM observation_dates AS d
   JOIN account_tenure AS t ON t.account_key = d.account_key
   CROSS JOIN run.observation AS o
-  WHERE d.kind = 'landmark' AND d.known_at <= o.as_of AND d.observed_at <= d.outcome_from
+  WHERE d.kind = 'landmark' AND d.known_at <= o.evidence_as_of AND d.observed_at <= d.outcome_from
 ), counted AS (
   SELECT
     l.account_key,

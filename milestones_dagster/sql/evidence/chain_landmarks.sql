@@ -1,7 +1,7 @@
 /*
 about: >
   The links of the chain from setup to expansion: for each, who had reached the milestone by the landmark L, and who reached the next thing after it. Behaviour
-  lies before L, the outcome after it; accounts whose outcome is not yet known have no row, those that may be in no group say why. Links of a calendar month
+  lies before L, the outcome after it; accounts whose outcome was not known when the last month closed have no row, those that may be in no group say why. Links of a calendar month
   take one month of each account by a hash. Past months are read as of their close.
 grain: one row per link (behaviour and outcome) and account
 key: [behaviour, outcome, account_id]
@@ -65,7 +65,7 @@ WITH in_force AS (
     ON s.account_key = l.account_key
     AND s.started_at <= l.observed_at
     AND COALESCE(s.ended_at, CAST('9999-12-31 00:00:00' AS TIMESTAMP)) > l.observed_at
-  WHERE r.is_whole AND r.close_at + TO_SECONDS(g.seconds) + TO_MONTHS(g.months) <= o.as_of
+  WHERE r.is_whole AND r.close_at + TO_SECONDS(g.seconds) + TO_MONTHS(g.months) <= o.evidence_as_of
 ), usage_after AS (
   SELECT
     m.account_key,

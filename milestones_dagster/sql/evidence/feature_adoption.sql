@@ -1,7 +1,7 @@
 /*
 about: >
   How common the use of each feature is, among all paying accounts and among those whose plan includes it: the benchmark that screens out what is too common
-  or too narrow to tell customers apart. Rows are the accounts that paid for the whole adoption window; without
+  or too narrow to tell customers apart. Rows are the accounts that paid for the whole adoption window, which ends with the last closed month; without
   subscriptions, those whose tenure covers it and that had a core event in it.
 grain: one row per feature that events tell
 key: [feature]
@@ -20,9 +20,9 @@ columns:
 */
 WITH span AS (
   SELECT
-    o.as_of,
-    o.as_of_date,
-    o.as_of - TO_SECONDS(w.seconds) - TO_MONTHS(w.months) AS from_at,
+    o.evidence_as_of AS to_at,
+    o.evidence_date AS to_date,
+    o.evidence_as_of - TO_SECONDS(w.seconds) - TO_MONTHS(w.months) AS from_at,
     p.retention_basis,
     (SELECT COUNT(*) FROM config.declared_source AS d WHERE d.source = 'subscriptions') AS billed
   FROM run.observation AS o
@@ -33,19 +33,19 @@ WITH span AS (
   FROM account_history AS h
   CROSS JOIN span AS s
   WHERE h.is_paying AND s.billed > 0
-  GROUP BY h.account_key, s.from_at, s.as_of
+  GROUP BY h.account_key, s.from_at, s.to_at
   HAVING SUM(
     GREATEST(
       0,
-      EPOCH(LEAST(COALESCE(h.valid_to, s.as_of), s.as_of)) - EPOCH(GREATEST(h.valid_from, s.from_at))
+      EPOCH(LEAST(COALESCE(h.valid_to, s.to_at), s.to_at)) - EPOCH(GREATEST(h.valid_from, s.from_at))
     )
-  ) >= EPOCH(s.as_of) - EPOCH(s.from_at)
+  ) >= EPOCH(s.to_at) - EPOCH(s.from_at)
   UNION ALL
   SELECT t.account_key
   FROM account_tenure AS t
   CROSS JOIN span AS s
   JOIN rule_events AS e
-    ON e.account_key = t.account_key AND e.rule = 'core' AND e.occurred_at >= s.from_at AND e.occurred_at < s.as_of
+    ON e.account_key = t.account_key AND e.rule = 'core' AND e.occurred_at >= s.from_at AND e.occurred_at < s.to_at
   WHERE s.billed = 0 AND t.tenure_start <= s.from_at
   GROUP BY t.account_key
 ), rows_of_window AS (
@@ -54,14 +54,14 @@ WITH span AS (
   CROSS JOIN span AS s
   LEFT JOIN account_history AS h
     ON h.account_key = p.account_key
-    AND h.valid_from < s.as_of
-    AND COALESCE(h.valid_to, CAST('9999-12-31 00:00:00' AS TIMESTAMP)) >= s.as_of
+    AND h.valid_from < s.to_at
+    AND COALESCE(h.valid_to, CAST('9999-12-31 00:00:00' AS TIMESTAMP)) >= s.to_at
 ), used AS (
   SELECT DISTINCT d.account_key, e.feature
   FROM account_event_daily AS d
   JOIN config.feature_event AS e ON e.event = d.event AND e.role = 'use'
   CROSS JOIN span AS s
-  WHERE d.day < s.as_of_date AND d.first_at >= s.from_at
+  WHERE d.reporting_date < s.to_date AND d.last_at >= s.from_at
 ), switched AS (
   SELECT
     d.account_key,
@@ -71,7 +71,7 @@ WITH span AS (
   FROM account_event_daily AS d
   JOIN config.feature_event AS e ON e.event = d.event AND e.role IN ('on', 'off')
   CROSS JOIN span AS s
-  WHERE d.day < s.as_of_date
+  WHERE d.reporting_date < s.to_date
   GROUP BY d.account_key, e.feature
 ), adopted AS (
   SELECT u.account_key, u.feature FROM used AS u

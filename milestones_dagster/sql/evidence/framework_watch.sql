@@ -36,7 +36,8 @@ WITH aged AS (
   SELECT m.account_key, MIN(m.observed_at) AS observed_at
   FROM feature_matrix AS m
   JOIN account_tenure AS t ON t.account_key = m.account_key
-  WHERE m.observed_at >= t.tenure_start + TO_MONTHS(2)
+  CROSS JOIN run.observation AS o
+  WHERE m.observed_at >= t.tenure_start + TO_MONTHS(2) AND m.observed_at < o.evidence_as_of
   GROUP BY m.account_key
 )
 SELECT m.*, a.account_key IS NOT NULL AS is_of_age

@@ -1,7 +1,7 @@
 /*
 about: >
   Every whole calendar month of every account as a landmark: who the account was at the month's end L, and what became of it after. From it the comparisons of
-  usage, area metrics and maturity each take one month per account. Months whose outcome is not yet known have no row. Who stopped paying at L itself
+  usage, area metrics and maturity each take one month per account. Months whose outcome was not known when the last month closed have no row. Who stopped paying at L itself
   paid all that month, and was not retained.
 grain: one row per account and calendar month whose outcome window has elapsed
 key: [account_key, month]
@@ -43,7 +43,7 @@ WITH dated AS (
   JOIN observation_dates AS d ON d.account_key = m.account_key AND d.kind = 'month' AND d.observed_at = m.close_at
   CROSS JOIN run.observation AS o
   CROSS JOIN config.policy AS p
-  WHERE m.is_whole AND d.known_at <= o.as_of AND d.observed_at <= d.outcome_from
+  WHERE m.is_whole AND d.known_at <= o.evidence_as_of AND d.observed_at <= d.outcome_from
 ), active AS (
   SELECT DISTINCT d.account_key, d.observed_at
   FROM dated AS d

@@ -1,7 +1,7 @@
 /*
 about: >
   What became of the accounts paying at a month's first instant D, and of their revenue, one horizon later: logo, gross and net revenue retention, expansion and dormancy.
-  Who left counts 0, also who is back by then. Outcomes that are not yet known, and accounts that could not leave, are counted apart and are in no rate. All months
+  Who left counts 0, also who is back by then. Months that have closed are in it; outcomes that were not known by then, and accounts that could not leave, are counted apart and are in no rate. All months
   together are sums over sums. Intervals are by account.
 grain: one row per period (a month, or `all`), segment kind and segment
 key: [period, segment_kind, segment]
@@ -14,7 +14,7 @@ columns:
   segment: VARCHAR NOT NULL -- Plan or size class at D, `unknown` where no history tells; `all`.
   rows: BIGINT NOT NULL [rows] -- Accounts and months whose outcome is known and could have been either.
   accounts: BIGINT NOT NULL [accounts] -- Accounts among them.
-  open_rows: BIGINT NOT NULL [rows] -- Paying at D, outcome not known yet; in no rate.
+  open_rows: BIGINT NOT NULL [rows] -- Paying at D, outcome not known by the end of the last closed month; in no rate.
   locked_rows: BIGINT NOT NULL [rows] -- Outcome known, but no renewal lay in the window; in no rate.
   retained: BIGINT NOT NULL [rows] -- Of `rows`, those retained.
   retained_share: DOUBLE -- Logo retention, retained / rows.
@@ -79,7 +79,8 @@ FROM retention_outcomes AS r
 -- who starts at the month's first instant pays at it too
 JOIN run.months AS m ON m.starts_at = r.observed_at
 CROSS JOIN config.threshold_search AS s
+CROSS JOIN run.observation AS o
 LEFT JOIN known AS k
   ON k.account_key = r.account_key AND k.valid_from <= r.observed_at AND k.valid_to > r.observed_at
 LEFT JOIN config.size_stratum AS z ON k.seats >= z.seats_from AND (z.seats_to IS NULL OR k.seats < z.seats_to)
-WHERE r.kind IN ('month', 'start')
+WHERE r.kind IN ('month', 'start') AND r.observed_at < o.evidence_as_of

@@ -2,7 +2,7 @@
 about: >
   Who is compared at the landmarks of setup: each account 7, 14 and 30 days after tenure_start, as it then was, and whether it had activated before or did
   so after. A landmark at or after the end of the activation window leaves no time for the outcome, and so no row.
-grain: one row per account whose activation window has elapsed, and landmark
+grain: one row per account whose activation window has elapsed by the end of the last closed month, and landmark
 key: [account_key, landmark_days]
 columns:
   account_key: BIGINT NOT NULL -- 64-bit key of the account.
@@ -34,10 +34,11 @@ WITH landmarks AS (
   FROM activation_cohort AS a
   JOIN thresholds_in_force AS f ON f.milestone = 'activation'
   CROSS JOIN landmarks AS m
+  CROSS JOIN run.observation AS o
   WHERE a.threshold IS NOT NULL
     -- who chose the threshold does not tell what goes with reaching it
     AND (f.earlier_to_month IS NULL OR a.cohort_month > f.earlier_to_month)
-    AND a.is_elapsed AND a.tenure_start + TO_SECONDS(86400 * m.days) < a.window_ends_at
+    AND a.window_ends_at <= o.evidence_as_of AND a.tenure_start + TO_SECONDS(86400 * m.days) < a.window_ends_at
 ), people AS (
   SELECT i.account_key, i.user_key, MIN(i.first_at) AS first_at
   FROM event_identities AS i

@@ -2,7 +2,7 @@
 about: >
   What each account had done of each setup step before each landmark of setup, and how active it was in its first 3 days but for that step. The comparison of
   setup steps and its placebo read the same rows here.
-grain: one row per account whose activation window has elapsed, landmark and setup step
+grain: one row per account whose activation window has elapsed by the end of the last closed month, landmark and setup step
 key: [account_key, landmark_days, step]
 columns:
   account_key: BIGINT NOT NULL -- 64-bit key of the account.
@@ -27,7 +27,8 @@ WITH early AS (
     ON d.account_key = a.account_key
     AND d.first_at >= a.tenure_start
     AND d.first_at < a.tenure_start + TO_SECONDS(259200)
-  WHERE a.is_elapsed
+  CROSS JOIN run.observation AS o
+  WHERE a.window_ends_at <= o.evidence_as_of
   GROUP BY a.account_key, d.event
 ), early_all AS (
   SELECT e.account_key, SUM(e.events) AS events

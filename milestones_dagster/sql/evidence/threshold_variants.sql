@@ -77,7 +77,7 @@ WITH variants AS (
     AND CASE
       WHEN p.retention_basis = 'subscriptions' THEN d.outcome_to + TO_SECONDS(d.gap_seconds) + TO_MONTHS(d.gap_months)
       ELSE d.outcome_to
-    END <= o.as_of
+    END <= o.evidence_as_of
 ), gaps AS (
   SELECT DISTINCT v.gap_months, v.gap_seconds FROM variants AS v
 ), paid AS (

@@ -1,6 +1,6 @@
 /*
 about: >
-  How many of those who left come back, by the days since they left: a cumulative incidence in which every leaving counts for as long as it has been followed. A gap that
+  How many of those who left come back, by the days since they left: a cumulative incidence in which every leaving counts for as long as it has been followed, up to the end of the last closed month. A gap that
   is bridged is no leaving. An account that left again after a win-back is another leaving; intervals are by account.
 grain: one row per number of days since leaving
 key: [day]
@@ -21,12 +21,13 @@ WITH known AS (
     s.account_key,
     s.spell,
     s.ended_at AS left_at,
-    GREATEST(o.as_of - TO_SECONDS(g.seconds) - TO_MONTHS(g.months), s.ended_at) AS followed_to
+    GREATEST(o.evidence_as_of - TO_SECONDS(g.seconds) - TO_MONTHS(g.months), s.ended_at) AS followed_to
   FROM paid_spells AS s
   CROSS JOIN run.observation AS o
   CROSS JOIN config.policy AS p
   JOIN config.duration AS g ON g.name = 'retention_gap'
-  WHERE s.ended_at IS NOT NULL AND s.is_settled AND p.retention_basis = 'subscriptions'
+  -- a leaving is one once its gap is longer than is bridged
+  WHERE s.ended_at + TO_SECONDS(g.seconds) + TO_MONTHS(g.months) <= o.evidence_as_of AND p.retention_basis = 'subscriptions'
 )
 SELECT
   k.account_key,

@@ -20,9 +20,10 @@ columns:
   derived: DOUBLE [as value] -- The value that the data derived; NULL without a signal, and where a number was in the config.
 */
 WITH current_rows AS (
-  SELECT v.version, h.milestone, h.position, h.as_of, h.is_auto, h.value, h.origin, h.adopted, h.derived
+  SELECT v.version, h.milestone, h.position, o.as_of, h.is_auto, h.value, h.origin, h.adopted, h.derived
   FROM thresholds_in_force AS h
   CROSS JOIN run.version AS v
+  CROSS JOIN run.observation AS o
 ), kept AS (
   SELECT p.*, c.milestone IS NOT NULL AS is_same
   FROM framework_versions AS p

@@ -1,7 +1,8 @@
 /*
 about: >
   Retention by how much an account did in its activation window: the first look at whether activation goes with staying. Behaviour before the
-  landmark, outcome after it; accounts that left before the landmark are in no rate and stand beside it. It goes with, it does not cause.
+  landmark, outcome after it; accounts that left before the landmark are in no rate and stand beside it. It goes with, it does not cause. Like all evidence it is
+  as of the end of the last closed month.
 grain: one row per band of activation events
 key: [band]
 order: [position]
@@ -14,14 +15,14 @@ columns:
   left_before: BIGINT NOT NULL [accounts] -- Not paying at the landmark, and the time of the outcome has passed for them too; in no rate.
   left_before_share: DOUBLE -- left_before / (accounts + left_before); NULL without either.
   locked: BIGINT NOT NULL [accounts] -- Could not leave within the horizon, which has passed; in no rate. 0 where the config includes locked rows.
-  open: BIGINT NOT NULL [accounts] -- Activation window elapsed, outcome not known yet, whether or not they pay at the landmark.
+  open: BIGINT NOT NULL [accounts] -- Activation window elapsed, outcome not known by the end of the last closed month, whether or not they pay at the landmark.
 */
 WITH elapsed AS (
   SELECT
     a.activation_events,
     r.retained,
     CASE
-      WHEN d.known_at IS NULL OR d.known_at > o.as_of THEN 'open'
+      WHEN d.known_at IS NULL OR d.known_at > o.evidence_as_of THEN 'open'
       WHEN NOT d.is_paying THEN 'left_before'
       WHEN r.is_evidence THEN 'row'
       ELSE 'locked'
@@ -29,10 +30,10 @@ WITH elapsed AS (
   FROM activation_cohort AS a
   CROSS JOIN config.policy AS p
   CROSS JOIN run.observation AS o
-  -- a window that ends at the as-of time itself has elapsed, and nobody has been looked at since
+  -- a window that ends at that time itself has elapsed, and nobody has been looked at since
   LEFT JOIN observation_dates AS d ON d.account_key = a.account_key AND d.kind = 'landmark'
   LEFT JOIN retention_outcomes AS r ON r.account_key = a.account_key AND r.kind = 'landmark'
-  WHERE a.is_elapsed AND (p.cohorts_before IS NULL OR a.tenure_start < p.cohorts_before)
+  WHERE a.window_ends_at <= o.evidence_as_of AND (p.cohorts_before IS NULL OR a.tenure_start < p.cohorts_before)
 ), banded AS (
   SELECT
     b.band,

@@ -1,7 +1,7 @@
 /*
 about: >
   What became of each account after each date at which it was looked at: retained, left, expanded, dormant. An outcome is known only when its whole window,
-  and the time in which a short gap may still close, lie before the as-of time; otherwise it is censored and in no rate and no model.
+  and the time in which a short gap may still close, had passed when the last month closed; otherwise it is censored and in no rate and no model.
 grain: one row per account, kind and date
 key: [account_id, kind, observed_at]
 by: month
@@ -14,7 +14,7 @@ columns:
   observed_at: TIMESTAMP NOT NULL -- The date D, UTC.
   outcome_to: TIMESTAMP NOT NULL -- End of the outcome's window (D + H), UTC.
   known_at: TIMESTAMP NOT NULL -- From when the outcome can be known, UTC.
-  is_known: BOOLEAN NOT NULL -- known_at is not after the as-of time; false is censored.
+  is_known: BOOLEAN NOT NULL -- known_at is not after the end of the last closed month; false is censored.
   is_locked: BOOLEAN NOT NULL -- No renewal date lies in the window, so the account could not leave; false where no term is mapped.
   is_evidence: BOOLEAN NOT NULL -- Known, and not locked unless the config includes locked rows; only these enter rates and models.
   retained: BOOLEAN -- Retained over the window; NULL while it is not known.
@@ -30,7 +30,7 @@ WITH observed AS (
   SELECT
     d.*,
     t.account_id,
-    d.known_at <= o.as_of AS is_known,
+    d.known_at <= o.evidence_as_of AS is_known,
     p.retention_basis,
     p.is_locked_included,
     p.minimum_expansion
@@ -60,7 +60,7 @@ WITH observed AS (
     AND e.occurred_at >= b.outcome_from
     AND e.occurred_at < b.outcome_to
   CROSS JOIN run.observation AS o
-  WHERE b.retention_basis = 'activity' AND e.occurred_at < o.as_of
+  WHERE b.retention_basis = 'activity' AND e.occurred_at < o.evidence_as_of
 ), awake AS (
   SELECT DISTINCT b.account_key, b.kind, b.observed_at
   FROM observed AS b

@@ -10,7 +10,7 @@ order: [position]
 columns:
   milestone: VARCHAR NOT NULL -- `activation`, `usage` or `maturity`.
   position: INTEGER NOT NULL -- Order of the milestone.
-  as_of: TIMESTAMP NOT NULL -- Up to when the data were known that derived the value, UTC.
+  as_of: TIMESTAMP NOT NULL -- The end of the last closed month, up to when the data were known that derived the value, UTC.
   is_auto: BOOLEAN NOT NULL -- The config says `auto`.
   value: DOUBLE [events, conversations per seat and month, or categories] -- The value in force; NULL where there is none, then nobody counts as having reached it.
   origin: VARCHAR NOT NULL -- `adopted` (a number in the config), `derived` (auto took the derived value), `kept` (auto found no signal and kept the adopted value) or `none`.
@@ -86,7 +86,7 @@ WITH found AS (
 SELECT
   s.milestone,
   s.position,
-  o.as_of,
+  o.evidence_as_of AS as_of,
   s.is_auto,
   s.value,
   s.origin,
