@@ -7,7 +7,8 @@ import logging
 import os
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from milestones_dagster.orchestration.assets import POOL
 from milestones_dagster.orchestration.errors import sentence
 from milestones_dagster.orchestration.jobs import JOB, QUIET
 
-INSTANCE_YAML = """# Written by `milestones`; edit it freely, it is not written again.
+HOME_VARIABLE = "DAGSTER_HOME"
+_SETTINGS = """# Written by `milestones`; edit it freely, it is not written again.
 telemetry:
   enabled: false
 nux:
@@ -35,6 +37,13 @@ run_monitoring:
 run_retries:
   enabled: true
   retry_on_asset_or_op_failure: false
+"""
+INSTANCE_YAML = f"""{_SETTINGS}event_log_storage:
+  module: milestones_dagster.orchestration.event_log
+  class: KeptEventLogStorage
+  config:
+    home:
+      env: {HOME_VARIABLE}
 """
 
 
@@ -80,16 +89,33 @@ class RunDone:
 
 def dagster_home(warehouse_path: Path) -> Path:
     """The folder of run history of a warehouse: DAGSTER_HOME where it is set, else beside the warehouse. Made when missing."""
-    named = os.environ.get("DAGSTER_HOME")
+    named = os.environ.get(HOME_VARIABLE)
     home = Path(named) if named else warehouse_path.with_suffix(".dagster")
     home = home.resolve()
     home.mkdir(parents=True, exist_ok=True)
     settings = home / "dagster.yaml"
-    if not settings.exists():
+    # as an earlier version wrote it, and nobody has edited it since: the files of its history stay what they are
+    if not settings.exists() or settings.read_text(encoding="utf-8") == _SETTINGS:
         aside = settings.with_suffix(".tmp")
         aside.write_text(INSTANCE_YAML, encoding="utf-8")
         aside.replace(settings)
     return home
+
+
+@contextmanager
+def open_instance(home: Path) -> Iterator[dg.DagsterInstance]:
+    """The instance of a home, whose settings may name the home by its variable, closed when the block ends."""
+    before = os.environ.get(HOME_VARIABLE)
+    os.environ[HOME_VARIABLE] = str(home)
+    try:
+        instance = dg.DagsterInstance.from_config(str(home))
+    finally:
+        if before is None:
+            del os.environ[HOME_VARIABLE]
+        else:
+            os.environ[HOME_VARIABLE] = before
+    with instance:
+        yield instance
 
 
 def limit_pool(home: Path) -> None:
@@ -99,7 +125,7 @@ def limit_pool(home: Path) -> None:
     would begin. An instance of somebody's own that limits single steps is left alone: there, a slot that a killed run has kept
     would hold every later run for ever.
     """
-    with dg.DagsterInstance.from_config(str(home)) as instance:
+    with open_instance(home) as instance:
         storage = instance.event_log_storage
         is_by_run = instance.get_concurrency_config().pool_config.pool_granularity == PoolGranularity.RUN
         if is_by_run and POOL not in storage.get_concurrency_keys():
@@ -124,7 +150,7 @@ def run_graph(
     """
     job = definitions.resolve_job_def(JOB)
     run_id = str(uuid.uuid4())
-    with dg.DagsterInstance.from_config(str(home)) as instance:
+    with open_instance(home) as instance:
         follower = _Follower(on_step, on_start, on_wait)
         instance.add_event_listener(run_id, follower)
         result = job.execute_in_process(instance=instance, run_id=run_id, raise_on_error=False, run_config=QUIET)

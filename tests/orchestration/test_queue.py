@@ -12,7 +12,7 @@ from deliveries import Deliveries, company
 
 from milestones_dagster.orchestration.assets import POOL
 from milestones_dagster.orchestration.jobs import JOB
-from milestones_dagster.orchestration.running import dagster_home, limit_pool
+from milestones_dagster.orchestration.running import dagster_home, limit_pool, open_instance
 
 LOCATION = "company"
 # what the daemon would start in a process of its own is only noted
@@ -62,7 +62,7 @@ def test_the_second_of_two_runs_waits_until_the_first_has_ended(tmp_path: Path, 
     target = LoadableTargetOrigin(python_file=str(code), attribute="defs", working_directory=str(tmp_path))
     origin = InProcessCodeLocationOrigin(target, location_name=LOCATION)
     with (
-        dg.DagsterInstance.from_config(str(home)) as instance,
+        open_instance(home) as instance,
         WorkspaceProcessContext(instance, InProcessWorkspaceLoadTarget(origin)) as process,
     ):
         workspace = process.create_request_context()
