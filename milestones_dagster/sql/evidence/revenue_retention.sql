@@ -2,7 +2,7 @@
 about: >
   What became of the accounts paying at a month's first instant D, and of their revenue, one horizon later: logo, gross and net revenue retention, expansion and dormancy.
   Who left counts 0, also who is back by then. Outcomes that are not yet known, and accounts that could not leave, are counted apart and are in no rate. All months
-  together are sums over sums. Intervals are by account.
+  together are sums over sums. Intervals are by account. Revenue is money as it is: a change of the price list is in net and gross retention, and in no expansion.
 grain: one row per period (a month, or `all`), segment kind and segment
 key: [period, segment_kind, segment]
 order: [segment_kind, segment, period]
@@ -31,7 +31,7 @@ columns:
   net_revenue_retention_low: DOUBLE -- 2.5 percentile over resampled accounts; NULL below 10 accounts.
   net_revenue_retention_high: DOUBLE -- 97.5 percentile over resampled accounts.
   expanded_mrr_rows: BIGINT NOT NULL [rows] -- Of `rows`, those with revenue above 0 at D.
-  expanded_mrr_share: DOUBLE -- Share of them whose revenue grew by the minimum; left is not expanded.
+  expanded_mrr_share: DOUBLE -- Share of them whose revenue, without changes of the price list, grew by the minimum; left is not expanded.
   expanded_mrr_share_low: DOUBLE -- Lower 95 % bound, as of retained_share.
   expanded_mrr_share_high: DOUBLE -- Upper 95 % bound.
   expanded_seats_rows: BIGINT NOT NULL [rows] -- Of `rows`, those with seats at D.
