@@ -5,10 +5,16 @@ Put here every edge of a flagged state. Keep out expansion as such (`test_retent
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from scenario import Made, World, at, made_up_to, subscription
+from scenario import SUBSCRIPTION_TYPES, Made, World, at, made, made_up_to, subscription, write_parquet
+
+from milestones_dagster.config.loader import load_config
+from milestones_dagster.orchestration.session import Declared
+from milestones_dagster.warehouse.increments import Part
+from milestones_dagster.warehouse.publish import Publishing
 
 START, D, END, AS_OF = "2024-12-10", "2025-03-01", "2025-06-01", "2025-07-01"
 APRIL, MAY = "2025-04-01", "2025-05-01"
@@ -174,3 +180,49 @@ def test_without_the_column_every_step_counts(tmp_path_factory: pytest.TempPathF
         grown = None if not row["mrr_at_start"] else (row["mrr_at_end"] or 0) / row["mrr_at_start"] > 1.0999999
         assert row["is_expanded_mrr"] is grown, account
     assert found["raised"]["is_expanded_mrr"] is True
+
+
+def test_flags_that_come_later_make_the_part_they_change_as_a_rebuild_would(tmp_path: Path) -> None:
+    rows = [row for case, *_ in CASES.values() for row in case]
+    # the billing system flags one row after the first run, and takes a flag back
+    changed = {"raised-unflagged": True, "twice": False}
+    later = [
+        row | {"is_price_list_change": changed[row["account_id"]]}
+        if row["account_id"] in changed and row["started_at"] > at(D)
+        else row
+        for row in rows
+    ]
+    extracted = {"subscriptions": {"extracted_at": "2025-07-02"}}
+    kept, fresh = (
+        World([], last_day="2025-06-30", subscriptions=given, sources=extracted).write(tmp_path / name)
+        for name, given in (("kept", rows), ("fresh", later))
+    )
+    first, _ = outcomes(kept)
+    write_parquet(tmp_path / "kept" / "data" / "subscriptions.parquet", later, SUBSCRIPTION_TYPES)
+    second, part = outcomes(kept)
+    assert part is not None
+    assert part.accounts == 2
+    wanted, whole = outcomes(fresh)
+    assert whole is None
+    assert second == wanted
+    told = {key[0] for key, row in second.items() if row != first[key]}
+    assert told == set(changed)
+    march = {name: second[name, "month", at(D)] for name in changed}
+    # 110 of which 10 from the list; 115 of which nothing
+    assert {name: (row["mrr_from_price_list"], row["is_expanded_mrr"]) for name, row in march.items()} == {
+        "raised-unflagged": (10.0, False),
+        "twice": (0.0, True),
+    }
+
+
+def outcomes(config: Path) -> tuple[dict[tuple[Any, ...], dict[str, Any]], Part | None]:
+    """The outcomes after a run of a config folder, by key, and the part that the run made of them."""
+    declared = Declared.of(load_config(config)).tables
+    needed = {"retention_outcomes"}
+    for name in reversed(declared):
+        needed |= set(declared[name].dependencies) if name in needed else set()
+    with made(config, tables=[name for name in declared if name in needed and name != "raw_events"]) as run:
+        outcome = run.outcomes["retention_outcomes"]
+        assert isinstance(outcome, Publishing)
+        rows = {(row["account_id"], row["kind"], row["observed_at"]): row for row in run.rows("retention_outcomes")}
+        return rows, outcome.part
