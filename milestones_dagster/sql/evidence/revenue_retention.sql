@@ -2,7 +2,7 @@
 about: >
   What became of the accounts paying at a month's first instant D, and of their revenue, one horizon later: logo, gross and net revenue retention, expansion and dormancy.
   Who left counts 0, also who is back by then. Outcomes that are not yet known, and accounts that could not leave, are counted apart and are in no rate. All months
-  together are sums over sums. Intervals are by account. Revenue is money as it is: a change of the price list is in net and gross retention, and in no expansion.
+  together are sums over sums. Intervals are by account.
 grain: one row per period (a month, or `all`), segment kind and segment
 key: [period, segment_kind, segment]
 order: [segment_kind, segment, period]
@@ -24,10 +24,10 @@ columns:
   mrr_accounts: BIGINT NOT NULL [accounts] -- Accounts among them.
   mrr_at_start: DOUBLE [currency per month] -- Their revenue at D; NULL without revenue.
   mrr_at_end: DOUBLE [currency per month] -- Their revenue one horizon later, 0 of who left.
-  gross_revenue_retention: DOUBLE -- Sum of the lesser of revenue at D and at D + H, over the sum at D.
+  gross_revenue_retention: DOUBLE -- Sum of the lesser of revenue at D and at D + H, over the sum at D; money as it is, with every change of the price list.
   gross_revenue_retention_low: DOUBLE -- 2.5 percentile over resampled accounts; NULL below 10 accounts.
   gross_revenue_retention_high: DOUBLE -- 97.5 percentile over resampled accounts.
-  net_revenue_retention: DOUBLE -- Sum of revenue at D + H over the sum at D; above 1 where growth outweighs what left.
+  net_revenue_retention: DOUBLE -- Sum of revenue at D + H over the sum at D; above 1 where growth outweighs what left. Money as it is, as the former.
   net_revenue_retention_low: DOUBLE -- 2.5 percentile over resampled accounts; NULL below 10 accounts.
   net_revenue_retention_high: DOUBLE -- 97.5 percentile over resampled accounts.
   expanded_mrr_rows: BIGINT NOT NULL [rows] -- Of `rows`, those with revenue above 0 at D.

@@ -2,9 +2,6 @@
 about: >
   What became of each account after each date at which it was looked at: retained, left, expanded, dormant. An outcome is known only when its whole window,
   and the time in which a short gap may still close, lie before the as-of time; otherwise it is censored and in no rate and no model.
-  Expansion is judged without the changes of the price list after D and up to D + H: revenue at D + H less the sum of their steps, of the subscriptions paid then. A
-  step is the revenue of a flagged state less that of the paid state before it of the same subscription; where plan or seats differ between them, or nothing is before,
-  the flag says nothing.
 grain: one row per account, kind and date
 key: [account_id, kind, observed_at]
 by: month
@@ -26,8 +23,8 @@ columns:
   is_dormant: BOOLEAN -- Paying for the dormancy period and without a core event in it before D; NULL where it paid for less.
   mrr_at_start: DOUBLE [currency per month] -- Revenue at D.
   mrr_at_end: DOUBLE [currency per month] -- Revenue at D + H; 0 after leaving; NULL while it is not known. Money as it is, with every change of the price list.
-  mrr_from_price_list: DOUBLE [currency per month] -- What changes of the price list in the window added to it, negative where they lowered it; 0 without one, NULL as mrr_at_end.
-  is_expanded_mrr: BOOLEAN -- Revenue without mrr_from_price_list grew by the minimum; left is not expanded; NULL where revenue at D is 0 or unknown.
+  mrr_from_price_list: DOUBLE [currency per month] -- What changes of the price list in (D, D + H] added to it: the revenue of each flagged state less that of the paid state before it of the same subscription, plan and seats, summed over the subscriptions paid at D + H; negative where they lowered it, 0 without one, NULL as mrr_at_end.
+  is_expanded_mrr: BOOLEAN -- Revenue at D + H less mrr_from_price_list is that at D, grown by the minimum; left is not expanded; NULL where revenue at D is 0 or unknown.
   is_expanded_seats: BOOLEAN -- Seats grew by the minimum; left is not expanded; NULL where seats at D are 0 or unknown.
 */
 WITH observed AS (
@@ -126,6 +123,7 @@ WITH observed AS (
     AND e.valid_from <= s.outcome_to
     AND COALESCE(e.next_from, CAST('9999-12-31 00:00:00' AS TIMESTAMP)) > s.outcome_to
 ), billed AS (
+  -- where plan or seats change too, or nothing is paid before, the flag says nothing: a customer did something
   SELECT
     s.account_key,
     s.subscription_id,
