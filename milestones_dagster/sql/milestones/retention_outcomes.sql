@@ -23,7 +23,7 @@ columns:
   is_dormant: BOOLEAN -- Paying for the dormancy period and without a core event in it before D; NULL where it paid for less.
   mrr_at_start: DOUBLE [currency per month] -- Revenue at D.
   mrr_at_end: DOUBLE [currency per month] -- Revenue at D + H; 0 after leaving; NULL while it is not known. Money as it is, with every change of the price list.
-  mrr_from_price_list: DOUBLE [currency per month] -- What changes of the price list in (D, D + H] added to it: the revenue of each flagged state less that of the paid state before it of the same subscription, plan and seats, summed over the subscriptions paid at D + H; negative where they lowered it, 0 without one, NULL as mrr_at_end.
+  mrr_from_price_list: DOUBLE [currency per month] -- What changes of the price list in (D, D + H] added to it, which is the revenue of each flagged state less that of the paid state before it of the same subscription, plan and seats, summed over the subscriptions paid at D + H; negative where they lowered it, 0 without one, NULL as mrr_at_end.
   is_expanded_mrr: BOOLEAN -- Revenue at D + H less mrr_from_price_list is that at D, grown by the minimum; left is not expanded; NULL where revenue at D is 0 or unknown.
   is_expanded_seats: BOOLEAN -- Seats grew by the minimum; left is not expanded; NULL where seats at D are 0 or unknown.
 */
