@@ -7,6 +7,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -47,6 +48,18 @@ def random_company(seed: int, *, accounts: int = 20, zone: str = "UTC", last_day
         _Account(rng, company, f"a{number:02}").live()
     for number, row in enumerate(company.events):
         row["event_id"] = f"e{number:06}"
+    return company
+
+
+def with_price_list(company: RandomCompany) -> RandomCompany:
+    """The company with many of its changes of state flagged as changes of the price list, most of which change the revenue alone."""
+    rng = random.Random(f"price list {company.seed}")
+    rows = sorted(company.subscriptions, key=lambda row: (row["account_id"], row["subscription_id"], row["started_at"]))
+    for before, row in pairwise(rows):
+        if before["subscription_id"] == row["subscription_id"] and rng.random() < 0.6:
+            row["is_price_list_change"] = True
+            if rng.random() < 0.7:
+                row |= {name: before[name] for name in ("plan", "seats")}
     return company
 
 

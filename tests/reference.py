@@ -59,6 +59,7 @@ class State:
     is_paid: bool
     term_months: int | None
     term_anchor_at: datetime
+    is_price_list_change: bool
 
     def covers(self, instant: datetime) -> bool:
         """Whether the state holds at `instant`; intervals are half-open."""
@@ -125,6 +126,7 @@ class Company:
                 is_paid=not row["is_trial"] and (row["mrr"] is None or row["mrr"] > 0),
                 term_months=row["term_months"],
                 term_anchor_at=row["term_anchor_at"] or row["started_at"],
+                is_price_list_change=row["is_price_list_change"],
             )
             for _, row in newest.values()
             if row["ended_at"] is None or row["ended_at"] > row["started_at"]
@@ -200,6 +202,17 @@ class Company:
         if not paid or self.paid_at(account, instant):
             return self.paid_at(account, instant)
         return [state for state in paid if state.covers(max(ends) - timedelta(microseconds=1))]
+
+    def listed(self, account: str, since: datetime, until: datetime) -> Fraction:
+        """What the price list alone changed, after `since` and up to `until`, of the subscriptions paid at `until` or last before it."""
+        total = Fraction(0)
+        for name in {state.subscription_id for state in self.paid_last(account, until)}:
+            own = [state for state in self.states(account, self.as_of) if state.is_paid and state.subscription_id == name]
+            for before, after in pairwise(sorted(own, key=lambda state: state.started_at)):
+                is_alike = (before.plan, before.seats) == (after.plan, after.seats)
+                if after.is_price_list_change and is_alike and since < after.started_at <= until:
+                    total += Fraction(str(after.mrr)) - Fraction(str(before.mrr))
+        return total
 
     def _ranked(self, account: str, instant: datetime, *, is_paid: bool) -> list[State]:
         found = [state for state in self.states(account, self.as_of) if state.is_paid == is_paid and state.covers(instant)]
@@ -501,6 +514,7 @@ def _outcome(company: Company, account: str, observed: datetime, spell: tuple[da
     now, then = company.paid_last(account, observed), company.paid_last(account, horizon)
     mrr, mrr_then = (sum(state.mrr or 0 for state in states) if states else None for states in (now, then))
     seats, seats_then = (sum(state.seats for state in states) if states else None for states in (now, then))
+    listed = company.listed(account, observed, horizon)
     is_locked = _is_locked(company, company.paid_at(account, observed), observed, horizon)
     return {
         "outcome_to": horizon,
@@ -514,15 +528,16 @@ def _outcome(company: Company, account: str, observed: datetime, spell: tuple[da
         "is_dormant": is_dormant,
         "mrr_at_start": mrr,
         "mrr_at_end": None if not is_known else 0 if left_at is not None else mrr_then,
-        "is_expanded_mrr": _is_expanded(mrr, mrr_then, is_retained=left_at is None) if is_known else None,
+        "mrr_from_price_list": None if not is_known else 0 if left_at is not None else float(listed),
+        "is_expanded_mrr": _is_expanded(mrr, mrr_then, is_retained=left_at is None, listed=listed) if is_known else None,
         "is_expanded_seats": _is_expanded(seats, seats_then, is_retained=left_at is None) if is_known else None,
     }
 
 
-def _is_expanded(before: float | None, after: float | None, *, is_retained: bool) -> bool | None:
+def _is_expanded(before: float | None, after: float | None, *, is_retained: bool, listed: Fraction = Fraction(0)) -> bool | None:
     if not before:
         return None
-    return is_retained and Fraction(str(after or 0)) >= EXPANSION * Fraction(str(before))
+    return is_retained and Fraction(str(after or 0)) - listed >= EXPANSION * Fraction(str(before))
 
 
 def _is_locked(company: Company, paid: Sequence[State], observed: datetime, horizon: datetime) -> bool:

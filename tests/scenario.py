@@ -117,6 +117,7 @@ SUBSCRIPTION_TYPES = pa.schema(
         ("term_months", pa.int32()),
         ("term_anchor_at", pa.timestamp("us")),
         ("recorded_at", pa.timestamp("us")),
+        ("is_price_list_change", pa.bool_()),
     ],
 )
 ACCOUNT_TYPES = pa.schema(
@@ -158,6 +159,7 @@ def subscription(account: str, start: str, end: str | None = None, **fields: Any
         "term_months": None,
         "term_anchor_at": None,
         "recorded_at": None,
+        "is_price_list_change": False,
     }
     return row | {name: at(value) if name.endswith("_at") and isinstance(value, str) else value for name, value in fields.items()}
 

@@ -38,6 +38,7 @@ def check_sources(documents: Mapping[str, Document], config_dir: FilePath) -> li
             problems += _format(sources, path, config_dir)
             problems += _sql(sources, path)
     problems += _names(sources)
+    problems += _price_list(sources)
     framework = documents.get("framework.yaml")
     if framework is not None:
         problems += _bases(framework, sources)
@@ -115,6 +116,12 @@ def _names(sources: Document) -> Iterator[Problem]:
     for path, _ in sources.each("accounts.known_at.*"):
         if path[-1] in _MAPPED and not sources.value(("accounts", "columns", str(path[-1]))):
             yield sources.problem(path, f"`{path[-1]}` under accounts.columns beside it")
+
+
+def _price_list(sources: Document) -> Iterator[Problem]:
+    flag = ("subscriptions", "columns", "is_price_list_change")
+    if sources.value(flag) and not sources.value(("subscriptions", "columns", "mrr")):
+        yield sources.problem(flag, "`mrr` under subscriptions.columns beside it: a change of the price list is one of revenue")
 
 
 def _bases(framework: Document, sources: Document) -> Iterator[Problem]:

@@ -185,6 +185,9 @@ class SubscriptionColumns(Model):
     term_months: Column | None = Field(default=None, description="Length of its term, in months.")
     term_anchor_at: Column | None = Field(default=None, description="Instant from which terms are counted.")
     recorded_at: Column | None = Field(default=None, description="When the row was written down.")
+    is_price_list_change: Column | None = Field(
+        default=None, description="Whether the row begins with a change of the price list, which is no expansion."
+    )
 
 
 class SubscriptionSource(SnapshotSource):

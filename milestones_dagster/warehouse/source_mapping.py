@@ -68,6 +68,7 @@ STANDARD_COLUMNS: dict[type[Source], dict[str, Kind]] = {
         "term_months": "integer",
         "term_anchor_at": "time",
         "recorded_at": "time",
+        "is_price_list_change": "flag",
     },
 }
 _EVENT_CONTENT = ("account_id", "user_id", "event", "occurred_at", "occurred_at_text", "properties")
@@ -121,8 +122,8 @@ def rows_of(source: AnySource, paths: Sequence[Path]) -> Query:
     the same again: a repeated delivery has the same ids, and the rows of one file stay apart.
 
     Columns of the other sources: their standard columns (ids and texts VARCHAR, times TIMESTAMP in UTC, seats and mrr
-    DOUBLE, is_trial BOOLEAN, false unless said, term_months INTEGER; typed NULLs where not mapped), attributes VARCHAR
-    (a JSON object or NULL), file VARCHAR, file_row BIGINT.
+    DOUBLE, is_trial and is_price_list_change BOOLEAN, false unless said, term_months INTEGER; typed NULLs where not mapped),
+    attributes VARCHAR (a JSON object or NULL), file VARCHAR, file_row BIGINT.
 
     With `sql:` the rows of a file are numbered as that query gives them.
 

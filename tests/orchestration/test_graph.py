@@ -101,6 +101,7 @@ def test_only_rules_that_may_be_wrong_about_good_rows_warn(definitions: dg.Defin
         "event_catalogue:configured_rules_match",
         "event_catalogue:events_in_tracking_plan",
         "subscriptions:plans_known",
+        "subscriptions:price_list_changes_alone",
         "subscriptions:states_without_overlap",
         "framework_review:no_alarm_raised",
         "subscriptions:source_columns",

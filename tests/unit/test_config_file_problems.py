@@ -62,6 +62,14 @@ SOURCE_CASES = {
         "  known_at: {seats: created}\n  attributes:",
         "sources.yaml:8 accounts.known_at.seats: found 'created', expected `seats` under accounts.columns beside it",
     ),
+    "price_list_without_revenue": (
+        "accounts:\n",
+        "subscriptions:\n  path: s.csv\n  columns: {account_id: a, started_at: t, is_price_list_change: p}\naccounts:\n",
+        (
+            "sources.yaml:7 subscriptions.columns.is_price_list_change: found 'p', expected `mrr` under "
+            "subscriptions.columns beside it: a change of the price list is one of revenue"
+        ),
+    ),
     "name_of_an_attribute": (
         "    size: {",
         "    Size: {",

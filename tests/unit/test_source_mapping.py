@@ -109,7 +109,7 @@ SUBSCRIPTION = {
     name: name
     for name in (
         "account_id", "subscription_id", "plan", "seats", "mrr", "currency", "started_at", "ended_at", "is_trial",
-        "term_months", "term_anchor_at", "recorded_at",
+        "term_months", "term_anchor_at", "recorded_at", "is_price_list_change",
     )
 }  # fmt: skip
 
@@ -118,22 +118,23 @@ def test_subscriptions(connection, tmp_path):
     source = SubscriptionSource.model_validate({"path": "s", "columns": SUBSCRIPTION})
     path = text(
         tmp_path / "s.csv",
-        ",".join(SUBSCRIPTION) + "\na,s1,pro,5,99.5,usd,2025-01-01,2025-02-01,yes,12.0,2025-01-01,2025-01-02\n"
-        "b,,,,,,2025-01-01T00:00:00+01:00,,,,,\n",
+        ",".join(SUBSCRIPTION) + "\na,s1,pro,5,99.5,usd,2025-01-01,2025-02-01,yes,12.0,2025-01-01,2025-01-02,1\n"
+        "b,,,,,,2025-01-01T00:00:00+01:00,,,,,,\n",
     )
     assert [tuple(row.values()) for row in mapped(connection, source, path)] == [
         ("a", "s1", "pro", 5.0, 99.5, "usd", datetime(2025, 1, 1), datetime(2025, 2, 1), True, 12, datetime(2025, 1, 1),
-         datetime(2025, 1, 2), None, str(path), 1),
+         datetime(2025, 1, 2), True, None, str(path), 1),
         ("b", None, None, None, None, None, datetime(2024, 12, 31, 23), None, False, None, None,
-         None, None, str(path), 2),
+         None, False, None, str(path), 2),
     ]  # fmt: skip
     short = SubscriptionSource.model_validate({"path": "s", "columns": {"account_id": "account_id", "started_at": "started_at"}})
     query = rows_of(short, [path]).sql(dialect="duckdb")
     assert [row[1] for row in connection.execute("DESCRIBE " + query).fetchall()] == [
         "VARCHAR", "VARCHAR", "VARCHAR", "DOUBLE", "DOUBLE", "VARCHAR", "TIMESTAMP", "TIMESTAMP", "BOOLEAN", "INTEGER",
-        "TIMESTAMP", "TIMESTAMP", "VARCHAR", "VARCHAR", "BIGINT",
+        "TIMESTAMP", "TIMESTAMP", "BOOLEAN", "VARCHAR", "VARCHAR", "BIGINT",
     ]  # fmt: skip
-    assert [row["is_trial"] for row in mapped(connection, short, path)] == [False, False]
+    flags = [(row["is_trial"], row["is_price_list_change"]) for row in mapped(connection, short, path)]
+    assert flags == [(False, False), (False, False)]
 
 
 def test_a_missing_mapped_column_is_refused_before_anything_is_read(tmp_path):

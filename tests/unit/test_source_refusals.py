@@ -296,6 +296,7 @@ def test_a_snapshot_without_rows_is_refused(connection, tmp_path):
     ("column", "value", "expected"),
     [
         ("is_trial", "maybe", "true or false"),
+        ("is_price_list_change", "2025", "true or false"),
         ("term_months", "12.5", "whole numbers"),
         ("seats", "nan", "numbers"),
         ("mrr", "1e999", "numbers"),

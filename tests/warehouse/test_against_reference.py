@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any
 
 import pytest
-from random_company import RandomCompany, random_company
+from random_company import RandomCompany, random_company, with_price_list
 from reference import TABLES, Company, Rows
 from reference_chain import chain_landmarks
 from scenario import Made, World, made
@@ -39,7 +39,7 @@ COMPANIES = {
 @pytest.fixture(scope="module", params=COMPANIES, ids=str)
 def company(request, tmp_path_factory) -> Iterator[tuple[Made, Company]]:
     """The random company through the real graph, and the same rows for the reference."""
-    drawn: RandomCompany = random_company(**COMPANIES[request.param])
+    drawn: RandomCompany = with_price_list(random_company(**COMPANIES[request.param]))
     users = None if request.param == "within a month" else drawn.users
     world = World(
         events=drawn.events,
@@ -65,6 +65,15 @@ def test_every_row_is_what_the_definitions_say(company, table):
     }
     assert wanted, "a company without rows proves nothing"
     assert _differences(found, wanted) == []
+
+
+def test_the_price_list_decides_outcomes_of_every_company(company):
+    result, _ = company
+    known = [row for row in result.rows("retention_outcomes") if row["retained"] and row["mrr_at_start"]]
+    steps = [row["mrr_from_price_list"] for row in known]
+    assert min(steps) < 0 < max(steps)
+    # a raise that is no expansion
+    assert any(row["mrr_at_end"] >= 1.1 * row["mrr_at_start"] and not row["is_expanded_mrr"] for row in known)
 
 
 def _differences(found: Rows, wanted: Rows) -> list[str]:

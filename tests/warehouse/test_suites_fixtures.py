@@ -207,6 +207,15 @@ BY_HAND: dict[tuple[str, str], Case] = {
         2,
         severity="warning",
     ),
+    ("subscriptions", "price_list_changes_alone"): Case(
+        # nothing is paid before it
+        f"UPDATE {{t}} SET is_price_list_change = TRUE WHERE {A}",
+        1,
+        2,
+        [state("a", "2025-01-01 00:00:00")],
+        2,
+        severity="warning",
+    ),
     # two accounts in January to May
     ("account_months", "paid_time_within_month"): Case(
         "UPDATE {t} SET paid_seconds = month_seconds + 1 WHERE account_id = 'b' AND month = '2025-02-01'",
@@ -906,7 +915,7 @@ def test_every_rule_has_a_passing_and_a_failing_fixture(clean):
     declared = clean.session.declared
     product = {(table, rule.name) for table, rules in declared.suites.items() for rule in rules if rule.origin == "product"}
     assert product == set(BY_HAND) | set(IN_FILES) | APART
-    assert len(product) == 106
+    assert len(product) == 107
     # every YAML beside a table is read
     files = {path.stem for path in SQL_ROOT.rglob("*.yaml")}
     assert {table for table, _ in product} == files

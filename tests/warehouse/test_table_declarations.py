@@ -230,7 +230,7 @@ DEPENDENCIES = {
     "milestone_summary": ("activation_cohort", "customer_milestones", "setup_steps", "thresholds_in_force"),
     "notes": ("raw_events",),
     "retention_by_activation": ("activation_cohort", "observation_dates", "retention_outcomes"),
-    "retention_outcomes": ("account_history", "account_tenure", "observation_dates", "paid_spells", "rule_events"),
+    "retention_outcomes": ("account_history", "account_tenure", "observation_dates", "paid_spells", "rule_events", "subscriptions"),
     "seat_usage": ("account_months", "accounts", "rule_events", "users"),
     "setup_steps": ("account_tenure", "rule_events"),
     "thresholds_in_force": ("activation_placebo", "activation_threshold", "usage_placebo", "usage_threshold"),

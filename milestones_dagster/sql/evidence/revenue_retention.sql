@@ -24,14 +24,14 @@ columns:
   mrr_accounts: BIGINT NOT NULL [accounts] -- Accounts among them.
   mrr_at_start: DOUBLE [currency per month] -- Their revenue at D; NULL without revenue.
   mrr_at_end: DOUBLE [currency per month] -- Their revenue one horizon later, 0 of who left.
-  gross_revenue_retention: DOUBLE -- Sum of the lesser of revenue at D and at D + H, over the sum at D.
+  gross_revenue_retention: DOUBLE -- Sum of the lesser of revenue at D and at D + H, over the sum at D; money as it is, with every change of the price list.
   gross_revenue_retention_low: DOUBLE -- 2.5 percentile over resampled accounts; NULL below 10 accounts.
   gross_revenue_retention_high: DOUBLE -- 97.5 percentile over resampled accounts.
-  net_revenue_retention: DOUBLE -- Sum of revenue at D + H over the sum at D; above 1 where growth outweighs what left.
+  net_revenue_retention: DOUBLE -- Sum of revenue at D + H over the sum at D; above 1 where growth outweighs what left. Money as it is, as the former.
   net_revenue_retention_low: DOUBLE -- 2.5 percentile over resampled accounts; NULL below 10 accounts.
   net_revenue_retention_high: DOUBLE -- 97.5 percentile over resampled accounts.
   expanded_mrr_rows: BIGINT NOT NULL [rows] -- Of `rows`, those with revenue above 0 at D.
-  expanded_mrr_share: DOUBLE -- Share of them whose revenue grew by the minimum; left is not expanded.
+  expanded_mrr_share: DOUBLE -- Share of them whose revenue, without changes of the price list, grew by the minimum; left is not expanded.
   expanded_mrr_share_low: DOUBLE -- Lower 95 % bound, as of retained_share.
   expanded_mrr_share_high: DOUBLE -- Upper 95 % bound.
   expanded_seats_rows: BIGINT NOT NULL [rows] -- Of `rows`, those with seats at D.

@@ -12,7 +12,7 @@ columns:
   position: INTEGER NOT NULL -- 1 activation, 2 usage, then the areas in the order of the config.
   behaviour: VARCHAR NOT NULL -- `activation`, `usage` or `area:<name>`.
   basis: VARCHAR NOT NULL -- `pick` (by retention, on the earlier half) or `adopted` (in the config).
-  outcome: VARCHAR NOT NULL -- `expanded`, revenue at the horizon by the configured minimum above that at the landmark.
+  outcome: VARCHAR NOT NULL -- `expanded`, revenue at the horizon, without changes of the price list, by the configured minimum above that at the landmark.
   value: DOUBLE -- The threshold compared, in the behaviour's unit; NULL where there is none.
   rows: BIGINT NOT NULL [rows] -- Rows whose outcome is known, both halves, one per account.
   accounts: BIGINT NOT NULL [accounts] -- Accounts of them.

@@ -22,8 +22,9 @@ columns:
   returned_at: TIMESTAMP -- Start of the win-back after it, UTC; the row stays churned.
   is_dormant: BOOLEAN -- Paying for the dormancy period and without a core event in it before D; NULL where it paid for less.
   mrr_at_start: DOUBLE [currency per month] -- Revenue at D.
-  mrr_at_end: DOUBLE [currency per month] -- Revenue at D + H; 0 after leaving; NULL while it is not known.
-  is_expanded_mrr: BOOLEAN -- Revenue grew by the minimum; left is not expanded; NULL where revenue at D is 0 or unknown.
+  mrr_at_end: DOUBLE [currency per month] -- Revenue at D + H; 0 after leaving; NULL while it is not known. Money as it is, with every change of the price list.
+  mrr_from_price_list: DOUBLE [currency per month] -- What changes of the price list in (D, D + H] added to it, which is the revenue of each flagged state less that of the paid state before it of the same subscription, plan and seats, summed over the subscriptions paid at D + H; negative where they lowered it, 0 without one, NULL as mrr_at_end.
+  is_expanded_mrr: BOOLEAN -- Revenue at D + H less mrr_from_price_list is that at D, grown by the minimum; left is not expanded; NULL where revenue at D is 0 or unknown.
   is_expanded_seats: BOOLEAN -- Seats grew by the minimum; left is not expanded; NULL where seats at D are 0 or unknown.
 */
 WITH observed AS (
@@ -107,6 +108,7 @@ WITH observed AS (
     h.mrr AS mrr_at_start,
     h.seats AS seats_at_start,
     e.mrr AS mrr_then,
+    e.valid_from AS paid_then_from,
     e.seats AS seats_then
   FROM spelled AS s
   JOIN config.duration AS w ON w.name = 'dormancy_after'
@@ -120,6 +122,42 @@ WITH observed AS (
     ON e.account_key = s.account_key
     AND e.valid_from <= s.outcome_to
     AND COALESCE(e.next_from, CAST('9999-12-31 00:00:00' AS TIMESTAMP)) > s.outcome_to
+), billed AS (
+  -- where plan or seats change too, or nothing is paid before, the flag says nothing: a customer did something
+  SELECT
+    s.account_key,
+    s.subscription_id,
+    s.started_at,
+    COALESCE(s.ended_at, CAST('9999-12-31 00:00:00' AS TIMESTAMP)) AS ended_at,
+    s.mrr,
+    s.is_price_list_change
+      AND NOT (s.plan IS DISTINCT FROM LAG(s.plan) OVER (PARTITION BY s.account_key, s.subscription_id ORDER BY s.started_at))
+      AND NOT (s.seats IS DISTINCT FROM LAG(s.seats) OVER (PARTITION BY s.account_key, s.subscription_id ORDER BY s.started_at))
+      AS is_listed,
+    s.mrr - LAG(s.mrr) OVER (PARTITION BY s.account_key, s.subscription_id ORDER BY s.started_at) AS step
+  FROM subscriptions AS s
+  WHERE s.superseded_at IS NULL
+    AND s.is_paid
+    AND COALESCE(s.ended_at, CAST('9999-12-31 00:00:00' AS TIMESTAMP)) > s.started_at
+), steps AS (
+  -- each once, also of a subscription whose states overlap
+  SELECT DISTINCT v.account_key, v.kind, v.observed_at, c.subscription_id, c.started_at, c.step
+  FROM valued AS v
+  JOIN billed AS c
+    ON c.account_key = v.account_key
+    AND c.is_listed
+    AND c.started_at > v.observed_at
+    AND c.started_at <= v.outcome_to
+  JOIN billed AS b
+    ON b.account_key = c.account_key
+    AND b.subscription_id = c.subscription_id
+    AND b.started_at <= v.paid_then_from
+    AND b.ended_at > v.paid_then_from
+    AND b.mrr IS NOT NULL
+), listed AS (
+  SELECT s.account_key, s.kind, s.observed_at, SUM(s.step) AS step
+  FROM steps AS s
+  GROUP BY s.account_key, s.kind, s.observed_at
 )
 -- growth is compared as a quotient, since 1.1 * 100 is a little more than 110 in binary numbers
 SELECT
@@ -142,13 +180,19 @@ SELECT
     WHEN NOT v.retained THEN 0
     ELSE v.mrr_then
   END AS mrr_at_end,
+  CASE
+    WHEN NOT v.is_known OR v.retention_basis = 'activity' THEN NULL
+    WHEN NOT v.retained THEN 0
+    WHEN v.mrr_then IS NOT NULL THEN COALESCE(l.step, 0)
+  END AS mrr_from_price_list,
   -- binary money: 31.90 / 29 falls short of 1.1 in its sixteenth digit, and a price raised by 10 % is the common case
   CASE
     WHEN NOT v.is_known OR v.retention_basis = 'activity' OR COALESCE(v.mrr_at_start, 0) = 0 THEN NULL
-    ELSE v.retained AND COALESCE(v.mrr_then, 0) / NULLIF(v.mrr_at_start, 0) >= v.minimum_expansion - 0.000000001
+    ELSE v.retained AND COALESCE(v.mrr_then - COALESCE(l.step, 0), 0) / NULLIF(v.mrr_at_start, 0) >= v.minimum_expansion - 0.000000001
   END AS is_expanded_mrr,
   CASE
     WHEN NOT v.is_known OR v.retention_basis = 'activity' OR COALESCE(v.seats_at_start, 0) = 0 THEN NULL
     ELSE v.retained AND COALESCE(v.seats_then, 0) / NULLIF(v.seats_at_start, 0) >= v.minimum_expansion - 0.000000001
   END AS is_expanded_seats
 FROM valued AS v
+LEFT JOIN listed AS l ON l.account_key = v.account_key AND l.kind = v.kind AND l.observed_at = v.observed_at

@@ -18,6 +18,7 @@ columns:
   term_months: INTEGER [months] -- Length of the term; NULL where it is not mapped.
   term_anchor_at: TIMESTAMP -- Start of the first term, UTC; renewals fall every term_months after it.
   recorded_at: TIMESTAMP NOT NULL -- When the record was made, UTC; the start of the state where the source does not say.
+  is_price_list_change: BOOLEAN NOT NULL -- The state begins with a change of the price list; false unless the source says so.
   superseded_at: TIMESTAMP -- When the next record of the same state was made, UTC; NULL for the newest.
 */
 WITH mapped AS (
@@ -33,7 +34,8 @@ WITH mapped AS (
     NOT COALESCE(s.is_trial, FALSE) AND COALESCE(s.mrr > 0, TRUE) AS is_paid,
     s.term_months,
     COALESCE(s.term_anchor_at, s.started_at) AS term_anchor_at,
-    COALESCE(s.recorded_at, s.started_at) AS recorded_at
+    COALESCE(s.recorded_at, s.started_at) AS recorded_at,
+    COALESCE(s.is_price_list_change, FALSE) AS is_price_list_change
   FROM source.subscriptions AS s
   CROSS JOIN run.observation AS o
   WHERE s.started_at < o.as_of AND COALESCE(s.recorded_at, s.started_at) < o.as_of
