@@ -108,7 +108,7 @@ from pathlib import Path
 held = duckdb.connect(sys.argv[1])
 print("held", flush=True)
 history = Path(sys.argv[1]).with_suffix(".dagster") / "history" / "runs"
-while sys.argv[2] == "waited for" and not any(b"; waiting up to " in file.read_bytes() for file in history.glob("*.db")):
+while sys.argv[2] == "waited for" and not any(b"; waiting up to " in file.read_bytes() for file in history.glob("*.db*")):
     time.sleep(0.2)
 if sys.argv[2] != "waited for":
     sys.stdin.read(1)
