@@ -286,7 +286,7 @@ DEPENDENCIES = {
     "revenue_retention": ("account_history", "retention_outcomes"),
     "area_landmarks": ("area_months", "month_landmarks"),
     "area_months": ("account_event_daily", "account_months"),
-    "area_placebo": ("area_landmarks",),
+    "area_placebo": ("account_tenure", "area_landmarks"),
     "area_success": ("area_months", "area_placebo", "area_thresholds"),
     "area_threshold_curve": ("area_landmarks", "area_thresholds"),
     "area_thresholds": ("area_landmarks",),
@@ -382,9 +382,9 @@ def test_where_auto_names_a_table_that_the_select_reads(tmp_path):
 def test_areas_read_evidence_only_where_the_config_leaves_a_threshold_of_theirs_to_the_data():
     asked, not_asked = (load_tables(config_relations=None, auto=auto) for auto in ({"areas"}, {"usage"}))
     assert asked["area_success"].dependencies == ("area_months", "area_placebo", "area_thresholds")
-    assert asked["area_placebo"].dependencies == ("area_landmarks",)
+    assert asked["area_placebo"].dependencies == ("account_tenure", "area_landmarks")
     assert not_asked["area_success"].dependencies == ("area_months",)
-    assert not_asked["area_placebo"].dependencies == ()
+    assert not_asked["area_placebo"].dependencies == ("account_tenure",)
 
 
 def test_columns_as_adds_the_columns_of_a_table_beside_it_but_for_its_own(tmp_path):

@@ -21,4 +21,6 @@ columns:
 SELECT l.area, l.account_key, l.cohort_month, l.standing, l.plan, l.size_stratum, l.value, l.retained
 FROM area_landmarks AS l
 JOIN config.area AS a ON a.area = l.area
+-- every account here has a tenure: this is what still follows the events where no area asks for its landmarks
+JOIN account_tenure AS t ON t.account_key = l.account_key
 CROSS JOIN config.threshold_search AS s
