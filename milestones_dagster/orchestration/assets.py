@@ -174,14 +174,15 @@ def _serving_asset(declared: Declared, keys: dict[str, dg.AssetKey], key_prefix:
     def swapped(context: dg.AssetExecutionContext, milestones_warehouse: MilestonesWarehouse) -> Iterator[Any]:
         session = milestones_warehouse.session(declared)
         try:
-            path, left_out = publish_serving(session.warehouse, needed, [table for table in served if table not in needed])
+            copy = publish_serving(session.warehouse, needed, [table for table in served if table not in needed])
         except ServingError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
-        context.log.info(f"serving copy: {path}")
+        context.log.info(f"serving copy: {copy.path}, {len(copy.written)} table(s) written")
         metadata: dict[str, Any] = {
-            "path": dg.MetadataValue.path(str(path)),
-            "tables": len(served) - len(left_out),
-            "left_out": ", ".join(left_out) or "nothing",
+            "path": dg.MetadataValue.path(str(copy.path)),
+            "tables": len(served) - len(copy.left_out),
+            "tables_written": len(copy.written),
+            "left_out": ", ".join(copy.left_out) or "nothing",
         }
         yield dg.MaterializeResult(asset_key=key, metadata=metadata)
 

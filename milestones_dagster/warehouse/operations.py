@@ -37,6 +37,9 @@ _TABLES = (
         table_name VARCHAR NOT NULL, dependency VARCHAR NOT NULL, version BIGINT NOT NULL)""",
     """CREATE TABLE IF NOT EXISTS operations.increments (
         table_name VARCHAR NOT NULL, own VARCHAR NOT NULL, as_of TIMESTAMP NOT NULL)""",
+    # what the serving copy that was made last holds
+    """CREATE TABLE IF NOT EXISTS operations.served (
+        copy VARCHAR NOT NULL, table_name VARCHAR NOT NULL, state VARCHAR NOT NULL)""",
     """CREATE TABLE IF NOT EXISTS operations.waivers (
         day DATE NOT NULL, reason VARCHAR NOT NULL, waived_at TIMESTAMP)""",
     """CREATE TABLE IF NOT EXISTS operations.framework_versions (

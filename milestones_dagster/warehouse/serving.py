@@ -1,22 +1,43 @@
 """The serving copy: the published tables in a file of their own, swapped whole, that readers open at any time.
 
 Put here how the copy is made and when it is not. Keep out which tables are public (`orchestration`).
+
+The file is never changed in its place. Where it is the one that this warehouse made last, by the same DuckDB, the next one begins
+as a copy of it in which only the tables are written again whose rows differ; everywhere else it is made whole. Both hold the same
+rows in the same order.
 """
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
 from sqlglot import exp
 
-from milestones_dagster.warehouse import operations
+from milestones_dagster.warehouse import cutoff, operations
 from milestones_dagster.warehouse.duckdb import Warehouse, published
 from milestones_dagster.warehouse.table import Table
 
 _CATALOGUE = "serving_copy"
+_FORM = f"1 duckdb {duckdb.__version__}"
+"""How a copy is laid out: one of another form is made whole."""
+MOST_FREE = 0.25
+"""Share of a renewed copy that may be empty blocks; beyond it the copy is made whole, so that it does not grow for ever."""
 
 
 class ServingError(Exception):
     """Tables that may not be served together: the sentence says which differ and what to run."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """The serving copy that stands: `left_out` are the optional tables not in it, `written` those that were written for it."""
+
+    path: Path
+    left_out: tuple[str, ...]
+    written: tuple[str, ...]
 
 
 def serving_path(warehouse_path: Path) -> Path:
@@ -24,12 +45,8 @@ def serving_path(warehouse_path: Path) -> Path:
     return warehouse_path.with_name(f"{warehouse_path.stem}.serving.duckdb")
 
 
-def publish_serving(
-    warehouse: Warehouse,
-    tables: Sequence[Table],
-    optional: Sequence[Table] = (),
-) -> tuple[Path, tuple[str, ...]]:
-    """Copies published rows aside and swaps the copy in by a rename; returns its path and the optional tables left out.
+def publish_serving(warehouse: Warehouse, tables: Sequence[Table], optional: Sequence[Table] = ()) -> Served:
+    """Copies published rows aside and swaps the copy in by a rename; a copy that holds these rows already is left alone.
 
     Args:
         warehouse: The open warehouse.
@@ -39,6 +56,28 @@ def publish_serving(
     Raises:
         ServingError: a table is missing, or they are not all as of one time and from one config.
     """
+    fitting = _fitting(warehouse, tables, optional)
+    left_out = tuple(table.name for table in optional if table not in fitting)
+    target = serving_path(Path(warehouse.scalar("SELECT path FROM duckdb_databases() WHERE database_name = current_database()")))
+    served = {table.name: table for table in [*tables, *fitting]}
+    wanted = {name: _state(warehouse, table) for name, table in served.items()}
+    held = _held(warehouse, target)
+    if held == wanted:
+        return Served(target, left_out, ())
+    kept = {name for name, state in held.items() if wanted.get(name) == state}
+    aside = target.with_suffix(".duckdb.tmp")
+    if not kept or not _renewed(warehouse, target, aside, served, held, kept):
+        kept = set()
+        _clear(aside)
+        with _attached(warehouse, aside):
+            _write(warehouse, served.values())
+    aside.replace(target)
+    _remember(warehouse, target, wanted)
+    return Served(target, left_out, tuple(name for name in served if name not in kept))
+
+
+def _fitting(warehouse: Warehouse, tables: Sequence[Table], optional: Sequence[Table]) -> list[Table]:
+    """Those of the `optional` tables that may be served with `tables`."""
     made = operations.publications(warehouse)
     missing = [table.name for table in tables if table.name not in made]
     if missing:
@@ -52,24 +91,104 @@ def publish_serving(
             f"the tables are not as of one time and config ({names} are behind); the serving copy stays; run all of them",
         )
     version = versions.pop() if versions else None
-    fitting = [
-        table for table in optional if table.name in made and (made[table.name].as_of, made[table.name].fingerprint) == version
-    ]
-    left_out = tuple(table.name for table in optional if table not in fitting)
-    tables = [*tables, *fitting]
-    target = serving_path(Path(warehouse.scalar("SELECT path FROM duckdb_databases() WHERE database_name = current_database()")))
-    aside = target.with_suffix(".duckdb.tmp")
-    aside.unlink(missing_ok=True)
-    warehouse.execute(exp.Attach(this=exp.alias_(exp.Literal.string(str(aside)), _CATALOGUE)))
+    return [table for table in optional if table.name in made and (made[table.name].as_of, made[table.name].fingerprint) == version]
+
+
+# --- what stands ----------------------------------------------------------------------------------------------------
+
+
+def _state(warehouse: Warehouse, table: Table) -> str:
+    """What a table's copy depends on: its rows, its place and the order of its rows."""
+    return " ".join([*cutoff.states(warehouse, [table.name]), table.schema, *table.order])
+
+
+def _held(warehouse: Warehouse, target: Path) -> dict[str, str]:
+    """State of each table in the standing copy; nothing where it is not the very file that this warehouse made last."""
+    if not target.exists():
+        return {}
+    return dict(warehouse.rows("SELECT table_name, state FROM operations.served WHERE copy = ?", [_identity(target)]))
+
+
+def _identity(target: Path) -> str:
+    """Tells a file from every other that ever lay at its place, and how it is laid out."""
+    found = target.stat()
+    return f"{_FORM}, {found.st_size} bytes of {found.st_mtime_ns}"
+
+
+def _remember(warehouse: Warehouse, target: Path, states: Mapping[str, str]) -> None:
+    """Records what the standing copy holds; a run that ends before this has the next one made whole."""
+    with warehouse.transaction():
+        warehouse.execute("DELETE FROM operations.served")
+        warehouse.insert(
+            exp.table_("served", db="operations"),
+            {"copy": "VARCHAR", "table_name": "VARCHAR", "state": "VARCHAR"},
+            [(_identity(target), name, state) for name, state in states.items()],
+        )
+
+
+# --- writing --------------------------------------------------------------------------------------------------------
+
+
+def _renewed(
+    warehouse: Warehouse, target: Path, aside: Path, served: Mapping[str, Table], held: Collection[str], kept: Collection[str]
+) -> bool:
+    """Makes the next copy out of the standing one, but for the `kept` tables; whether that succeeded."""
+    _clear(aside)
+    shutil.copyfile(target, aside)
     try:
-        for schema in sorted({table.schema for table in tables}):
-            name = exp.table_(schema, db=_CATALOGUE, quoted=True)
-            warehouse.execute(exp.Create(this=name, kind="SCHEMA", exists=True))
-        for table in tables:
-            copy = exp.table_(table.name, db=table.schema, catalog=_CATALOGUE, quoted=True)
-            ordered = exp.select("*").from_(published(table)).order_by(*(exp.column(column) for column in table.order))
-            warehouse.execute(exp.Create(this=copy, kind="TABLE", expression=ordered))
+        with _attached(warehouse, aside):
+            places = _places(warehouse)
+            if set(places) != set(held):
+                return False
+            for name in sorted(set(held) - set(kept)):
+                warehouse.execute(exp.Drop(tables=[_place(places[name], name)], kind="TABLE"))
+            # what is dropped is free to be written over from a checkpoint on
+            warehouse.execute(f"CHECKPOINT {_CATALOGUE}")
+            _write(warehouse, [table for name, table in served.items() if name not in kept])
+            warehouse.execute(f"CHECKPOINT {_CATALOGUE}")
+            for schema in set(places.values()) - {table.schema for table in served.values()}:
+                warehouse.execute(exp.Drop(tables=[exp.table_(schema, db=_CATALOGUE, quoted=True)], kind="SCHEMA"))
+            return _free_share(warehouse) <= MOST_FREE
+    except duckdb.Error:
+        # a damaged file; a fault that is not the file's comes again where the copy is made whole
+        return False
+
+
+@contextmanager
+def _attached(warehouse: Warehouse, path: Path) -> Iterator[None]:
+    """The file at `path` as a further database of the connection, written out whole at the end."""
+    warehouse.execute(exp.Attach(this=exp.alias_(exp.Literal.string(str(path)), _CATALOGUE)))
+    try:
+        yield
     finally:
         warehouse.execute(exp.Detach(this=exp.to_identifier(_CATALOGUE)))
-    aside.replace(target)
-    return target, left_out
+
+
+def _write(warehouse: Warehouse, tables: Collection[Table]) -> None:
+    for schema in sorted({table.schema for table in tables}):
+        name = exp.table_(schema, db=_CATALOGUE, quoted=True)
+        warehouse.execute(exp.Create(this=name, kind="SCHEMA", exists=True))
+    for table in tables:
+        ordered = exp.select("*").from_(published(table)).order_by(*(exp.column(column) for column in table.order))
+        warehouse.execute(exp.Create(this=_place(table.schema, table.name), kind="TABLE", expression=ordered))
+
+
+def _place(schema: str, name: str) -> exp.Table:
+    return exp.table_(name, db=schema, catalog=_CATALOGUE, quoted=True)
+
+
+def _places(warehouse: Warehouse) -> dict[str, str]:
+    """Schema of every table of the attached copy, by name."""
+    return dict(warehouse.rows("SELECT table_name, schema_name FROM duckdb_tables() WHERE database_name = ?", [_CATALOGUE]))
+
+
+def _free_share(warehouse: Warehouse) -> float:
+    """Share of the attached file that holds nothing."""
+    sizes = "SELECT free_blocks / greatest(total_blocks, 1) FROM pragma_database_size() WHERE database_name = ?"
+    return float(warehouse.scalar(sizes, [_CATALOGUE]))
+
+
+def _clear(aside: Path) -> None:
+    """Removes what a run left that ended half way."""
+    aside.unlink(missing_ok=True)
+    aside.with_name(f"{aside.name}.wal").unlink(missing_ok=True)

@@ -45,9 +45,9 @@ def tables(session: Session) -> list[Table]:
 
 def serve(session: Session) -> Path:
     """Makes the copy of both tables; none of them is optional and missing."""
-    path, left_out = publish_serving(session.warehouse, tables(session))
-    assert tuple(left_out) == ()
-    return path
+    copy = publish_serving(session.warehouse, tables(session))
+    assert copy.left_out == ()
+    return copy.path
 
 
 def record(session: Session, name: str, **changes) -> None:
@@ -101,12 +101,12 @@ def test_it_is_refused_when_versions_differ_and_yesterdays_copy_stays(session, c
 def test_an_optional_table_is_left_out_where_it_is_of_another_time_or_missing(session):
     notes, accounts = tables(session)
     missing = session.declared.tables["feature_importance"]
-    _, left_out = publish_serving(session.warehouse, [notes], [accounts, missing])
-    assert left_out == ("feature_importance",)
+    copy = publish_serving(session.warehouse, [notes], [accounts, missing])
+    assert (copy.left_out, copy.written) == (("feature_importance",), ("notes", "accounts"))
     record(session, "accounts", as_of=at("2025-01-01"))
-    path, left_out = publish_serving(session.warehouse, [notes], [accounts, missing])
-    assert left_out == ("accounts", "feature_importance")
-    assert read(path, "SELECT table_name FROM duckdb_tables()") == [("notes",)]
+    copy = publish_serving(session.warehouse, [notes], [accounts, missing])
+    assert (copy.left_out, copy.written) == (("accounts", "feature_importance"), ())
+    assert read(copy.path, "SELECT table_name FROM duckdb_tables()") == [("notes",)]
 
 
 def test_a_copy_that_breaks_half_way_leaves_yesterdays(session):
