@@ -604,31 +604,46 @@ def activation_landmarks(company: Company) -> Rows:
     return rows
 
 
+def month_drawn(company: Company, account: str) -> tuple[Month, bool] | None:
+    """The one month of an account that is compared, and whether all of its months are locked; no outcome is read.
+
+    A month of the tenure from its first instant to its last, paid or not, whose window has elapsed. Those after which the terms
+    allow to leave come first: the terms of what is paid at its end, else of what was paid last.
+    """
+    start = company.tenures[account]
+    lots = []
+    for month in company.months(start):
+        horizon = company.later(month.end, HORIZON_MONTHS)
+        if month.start < start or horizon + GAP > company.evidence_as_of:
+            continue
+        is_locked = _is_locked(company, company.paid_last(account, month.end), month.end, horizon)
+        lot = md5(f"milestones usage month {account} {month.month}".encode()).hexdigest()  # noqa: S324 - no secret
+        lots.append((is_locked, lot, month))
+    if not lots:
+        return None
+    is_locked, _, month = min(lots, key=lambda one: one[:2])
+    return month, is_locked
+
+
 def usage_landmarks(company: Company) -> Rows:
-    """One row per account with a whole month whose outcome is known, or would be."""
+    """One row per account with a whole month of its tenure whose outcome is known, or would be."""
     rows: Rows = {}
     outcomes, ratios = retention_outcomes(company), usage_ratio(company)
     for account, start in company.tenures.items():
-        judged = []
-        for month in company.months(start):
-            if company.later(month.end, HORIZON_MONTHS) + GAP > company.evidence_as_of:
-                continue
-            usage, outcome = ratios[account, month.month], outcomes.get((account, "month", month.end))
-            # who pays up to the month's end and not from it on paid all of it, and did not stay
-            is_stopped = any(end == month.end for _, end in company.spells(account))
-            is_paid = not usage["is_partial"] and (is_stopped or outcome is not None)
-            standing = (
-                "left_before" if not is_paid
-                else "no_seats" if usage["ratio_at_close"] is None
-                else "row" if is_stopped or outcome["is_evidence"]
-                else "locked"
-            )  # fmt: skip
-            drawn = md5(f"milestones usage month {account} {month.month}".encode()).hexdigest()  # noqa: S324 - no secret
-            place = ("row", "locked", "no_seats", "left_before").index(standing)
-            judged.append(((place, drawn), month, standing, is_stopped, outcome))
-        if not judged:
+        drawn = month_drawn(company, account)
+        if drawn is None:
             continue
-        _, month, standing, is_stopped, outcome = min(judged, key=lambda one: one[0])
+        month, is_locked = drawn
+        usage, outcome = ratios[account, month.month], outcomes.get((account, "month", month.end))
+        # who pays up to the month's end and not from it on paid all of it, and did not stay
+        is_stopped = any(end == month.end for _, end in company.spells(account))
+        is_paid = not usage["is_partial"] and (is_stopped or outcome is not None)
+        standing = (
+            "left_before" if not is_paid
+            else "no_seats" if usage["ratio_at_close"] is None
+            else "locked" if is_locked
+            else "row"
+        )  # fmt: skip
         plan, seats = company.within_spell(account, month.end)
         if is_stopped:
             at_close = [state for state in company.states(account, month.end) if state.is_paid and state.ended_at is None]

@@ -5,7 +5,6 @@ Put here the landmarks of the chain. Keep out SQL and everything of the product.
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from hashlib import md5
 from typing import Any
 
 from reference import (
@@ -21,6 +20,7 @@ from reference import (
     activation_cohort,
     activation_landmarks,
     customer_milestones,
+    month_drawn,
     retention_outcomes,
     setup_steps,
     usage_landmarks,
@@ -109,35 +109,30 @@ def _months(company: Company) -> Iterator[Link]:
         return bool(milestones[account, month.month]["mature_categories"] >= MATURE_CATEGORIES)
 
     for account, start in company.tenures.items():
-        months = company.months(start)
-        known = [one for one in months if company.later(one.end, HORIZON_MONTHS) + GAP <= company.evidence_as_of]
-        if not known:
+        months, drawn = company.months(start), month_drawn(company, account)
+        if drawn is None:
             continue
-
-        def lot(month: Month, account: str = account) -> str:
-            return md5(f"milestones usage month {account} {month.month}".encode()).hexdigest()  # noqa: S324 - no secret
-
-        paying = [one for one in known if (account, "month", one.end) in outcomes]
-        free = [one for one in paying if outcomes[account, "month", one.end]["is_evidence"]]
-        taken = min(free or paying or known, key=lot)
+        taken, is_locked = drawn
         outcome = outcomes.get((account, "month", taken.end))
         told = {"observed_at": taken.end, "is_reached": mature(account, taken)}
-        standing = "left_before" if outcome is None else "row" if free else "locked"
+        standing = "left_before" if outcome is None else "locked" if is_locked else "row"
         yield "maturity", "retention", account, told | {"standing": standing, "is_next": outcome and outcome["retained"]}
         expanded = None if outcome is None else outcome["is_expanded_mrr"]
         standing = "left_before" if outcome is None else "no_mrr" if expanded is None else "row"
         yield "maturity", "expansion", account, told | {"standing": standing, "is_next": expanded}
 
-        stops = {end for _, end in company.spells(account)}
-        whole = [one for one in known if not usage[account, one.month]["is_partial"] and (one in paying or one.end in stops)]
-        seated = [one for one in whole if usage[account, one.month]["ratio_at_close"] is not None]
-        young = [one for one in seated if not mature(account, one)]
-        taken = min(young or seated or whole or known, key=lot)
-        outcome = outcomes.get((account, "month", taken.end))
+        ratio = usage[account, taken.month]
+        is_stopped = any(end == taken.end for _, end in company.spells(account))
+        is_paid = not ratio["is_partial"] and (outcome is not None or is_stopped)
         then = next(one for one in months if one.end == company.later(taken.end, HORIZON_MONTHS))
         yield "usage", "maturity", account, {
-            "standing": "row" if young else "already" if seated else "no_seats" if whole else "left_before",
+            "standing": (
+                "left_before" if not is_paid
+                else "no_seats" if ratio["ratio_at_close"] is None
+                else "already" if mature(account, taken)
+                else "row"
+            ),
             "observed_at": taken.end,
-            "is_reached": (usage[account, taken.month]["ratio_at_close"] or 0) >= USAGE_THRESHOLD,
+            "is_reached": (ratio["ratio_at_close"] or 0) >= USAGE_THRESHOLD,
             "is_next": outcome is not None and outcome["retained"] and mature(account, then),
         }  # fmt: skip

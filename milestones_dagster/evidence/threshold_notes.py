@@ -116,7 +116,7 @@ def _left_out(counts: Counts) -> list[str]:
     """Return a sentence per kind of account that is in no group."""
     sentences = []
     if counts.left_before:
-        what = "left before the landmark" if counts.milestone == "activation" else "never paid a whole month whose outcome is known"
+        what = "left before the landmark" if counts.milestone == "activation" else "did not pay for all of the month drawn of them"
         sentences.append(f"{counts.left_before:,} accounts ({counts.left_before_share:.1%}) {what} and are in no group.")
     if counts.locked:
         sentences.append(f"{counts.locked:,} accounts could not leave within the horizon and are left out.")

@@ -137,7 +137,7 @@ def test_a_handful_of_accounts_derives_nothing(world: Made) -> None:
         "days",
     )
     assert (rows["all"]["adopted"], rows["all"]["is_signal"], rows["all"]["derived"]) == (None, False, None)
-    assert "1 accounts (25.0%) never paid a whole month whose outcome is known" in rows["chat"]["note"]
+    assert "1 accounts (25.0%) did not pay for all of the month drawn of them" in rows["chat"]["note"]
     found = {(row["behaviour"], row["basis"]): row["value"] for row in world.rows("threshold_expansion")}
     assert (found["area:chat", "adopted"], found["area:all", "adopted"], found["usage", "adopted"]) == (2.0, None, 2.0)
 

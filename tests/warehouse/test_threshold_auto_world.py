@@ -5,11 +5,13 @@ Put here what becomes of a company whose thresholds are left to the data. Keep o
 
 Account i of the company starts on 5 January (the even sixes) or 5 February, starts i modulo 6 conversations in its first days and
 resolves as many in every whole month, on one seat. Its landmark is a month after its start, the horizon a month. Who leaves does so
-a day before the horizon's end, having paid the month before in full: February, or March. As of 2025-06-01 all of it is known.
+a day before the horizon's end, having paid the month before in full: February, or March. As of 2025-06-01 all of it is known. Of an
+account that began in January usage draws February or March.
 """
 
 from collections.abc import Callable, Iterator
 from datetime import date
+from hashlib import md5
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -57,6 +59,18 @@ def company(accounts: int, stays: Callable[[int, int], bool], framework: dict[st
     return World(events, last_day="2025-05-31", subscriptions=rows, framework=merged(TIMES, framework))
 
 
+def compared(accounts: int, stays: Callable[[int, int], bool]) -> list[tuple[int, int, bool]]:
+    """First month, value and staying of the accounts that paid for the month drawn of them, which January's leavers did not for March."""
+    found = []
+    for number in range(accounts):
+        value, start = number % 6, 1 + (number // 6) % 2
+        lots = {md5(f"milestones usage month a{number:04} {month}-01".encode()).hexdigest(): month for month in MONTHS[start]}  # noqa: S324 - no secret
+        is_staying = stays(value, number // 12)
+        if is_staying or lots[min(lots)] == MONTHS[start][0]:
+            found.append((start, value, is_staying))
+    return found
+
+
 def with_jump(value: int, number: int) -> bool:
     """90 of 100 stay from the jump on, 50 below it."""
     return number % 10 < (9 if value >= JUMP else 5)
@@ -98,9 +112,11 @@ def test_auto_takes_the_value_where_retention_jumps(signal: Made) -> None:
 
 def test_the_adopted_value_stands_beside_with_whom_the_difference_moves(signal: Made) -> None:
     usage = signal.row("thresholds_in_force", milestone="usage")
-    # values 3 and 4 lie between: a third of 720
-    assert (usage["adopted"], usage["moved_accounts"], usage["moved_towards"]) == (5.0, 240, "reached")
-    assert usage["moved_share"] == pytest.approx(1 / 3)
+    # values 3 and 4 lie between: about a third
+    values = [value for _, value, _ in compared(720, with_jump)]
+    between = sum(value in {3, 4} for value in values)
+    assert (usage["adopted"], usage["moved_accounts"], usage["moved_towards"]) == (5.0, between, "reached")
+    assert usage["moved_share"] == pytest.approx(between / len(values))
     assert usage["adopted_difference"] < usage["difference"]
     activation = signal.row("thresholds_in_force", milestone="activation")
     assert (activation["adopted"], activation["moved_accounts"], activation["moved_towards"]) == (None, 0, None)
@@ -195,7 +211,7 @@ def test_on_permuted_outcomes_nothing_is_found_and_steps_are_judged_beside_the_t
         rows = {row["evidence"]: row for row in found.rows("evidence_placebo") if row["evidence"] != "areas"}
         assert {name: (row["accounts"], row["permutations"], row["verdict"]) for name, row in rows.items()} == {
             "activation": (720, 200, "calibrated"),
-            "usage": (720, 200, "calibrated"),
+            "usage": (len(compared(720, with_jump)), 200, "calibrated"),
             # February chose nothing, and half of its accounts had activated before the landmark
             "setup_steps": (180, 200, "calibrated"),
         }
@@ -220,13 +236,15 @@ def of_area(found: Made, area: str) -> set[tuple[float | None, str, str | None]]
 def test_an_area_left_to_the_data_takes_the_value_where_retention_jumps(tmp_path: Path) -> None:
     with made_up_to(company(720, with_jump, AREAS), tmp_path, "area_success", "evidence_placebo", "area_threshold_curve") as found:
         placebo_row = found.row("evidence_placebo", evidence="areas")
-        assert (placebo_row["accounts"], placebo_row["permutations"], placebo_row["verdict"]) == (720, 200, "calibrated")
+        rows = compared(720, with_jump)
+        accounts = len(rows)
+        assert (placebo_row["accounts"], placebo_row["permutations"], placebo_row["verdict"]) == (accounts, 200, "calibrated")
         assert placebo_row == found.row("area_placebo")
         assert of_area(found, "answers") == {(JUMP, "derived", None)}
         assert of_area(found, "chats") == {(2.0, "adopted", None)}
-        # nobody chats: no candidate, no curve. January's 360 accounts choose among 1 to 5, a sixth of the accounts each
+        # nobody chats: no candidate, no curve. January's accounts choose among 1 to 5; all 360 of February are compared
         curve = found.rows("area_threshold_curve")
-        assert {(row["area"], row["position"], row["accounts"]) for row in curve} == {("answers", 1, 360)}
+        assert {(row["area"], row["position"], row["accounts"]) for row in curve} == {("answers", 1, accounts - 360)}
         assert [(row["value"], row["is_pick"]) for row in curve] == [
             (0, False),
             (1, False),
@@ -235,9 +253,12 @@ def test_an_area_left_to_the_data_takes_the_value_where_retention_jumps(tmp_path
             (4, False),
             (5, False),
         ]
-        assert [row["band_accounts"] for row in curve] == [120] * 6
-        assert [row["band_retained_share"] for row in curve] == pytest.approx([0.5] * 3 + [0.9] * 3)
-        assert [row["reach"] for row in curve][1:] == pytest.approx([5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6])
+        bands = [[stayed for _, value, stayed in rows if value == band] for band in range(6)]
+        assert [row["band_accounts"] for row in curve] == [len(band) for band in bands]
+        assert [row["band_retained_share"] for row in curve] == pytest.approx([sum(band) / len(band) for band in bands])
+        chosen = [value for start, value, _ in rows if start == 1]
+        above = [sum(value >= band for value in chosen) / len(chosen) for band in range(1, 6)]
+        assert [row["reach"] for row in curve][1:] == pytest.approx(above)
 
 
 def test_an_area_whose_evidence_is_not_calibrated_has_no_threshold_and_says_so(
@@ -404,9 +425,12 @@ def test_the_headline_shows_adopted_and_derived_side_by_side_with_whom_the_diffe
     framework = merged(AUTO, {"usage": {"adopted_threshold": 5}, "activation": {"adopted_threshold": 3}})
     with made_up_to(company(720, with_jump, framework), tmp_path, *SHOWN) as found:
         warehouse, config = found.session.config.warehouse_path, found.session.config.dir
+    values = [value for _, value, _ in compared(720, with_jump)]
+    between = sum(value in {3, 4} for value in values)
     assert printed(warehouse) == {
         "activation": "3 in force (derived); adopted 3, derived 3 (trust mixed): the difference would move nobody",
-        "usage": "3 in force (derived); adopted 5, derived 3 (trust mixed): the difference would move 240 accounts (33.3%) to reached",
+        "usage": "3 in force (derived); adopted 5, derived 3 (trust mixed): the difference would move "
+        f"{between} accounts ({between / len(values):.1%}) to reached",
     }
     configured(config, activation={"threshold": 2}, usage={"threshold": "auto"})
     with made(config, tables=[]) as found:

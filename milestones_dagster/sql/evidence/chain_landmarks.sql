@@ -2,7 +2,7 @@
 about: >
   The links of the chain from setup to expansion: for each, who had reached the milestone by the landmark L, and who reached the next thing after it. Behaviour
   lies before L, the outcome after it; accounts whose outcome was not known when the last month closed have no row, those that may be in no group say why. Links of a calendar month
-  take one month of each account by a hash. Past months are read as of their close.
+  are of the month of each account that `usage_landmarks` draws, beforehand and by a hash. Past months are read as of their close.
 grain: one row per link (behaviour and outcome) and account
 key: [behaviour, outcome, account_id]
 columns:
@@ -12,7 +12,7 @@ columns:
   account_key: BIGINT NOT NULL -- 64-bit key of the account.
   cohort_month: DATE NOT NULL -- First day of the tenure's first calendar month.
   observed_at: TIMESTAMP NOT NULL -- The landmark L, UTC.
-  standing: VARCHAR NOT NULL -- `row` (compared), `left_before` (not paying at L, or never all month), `locked`, `already` (reached the next before L), `partial` (a paid month broken by a gap), `no_seats` or `no_mrr`.
+  standing: VARCHAR NOT NULL -- `row` (compared), `left_before` (not paying at L; for usage, not all month), `locked`, `already` (reached the next before L), `partial` (a paid month broken by a gap), `no_seats` or `no_mrr`.
   plan: VARCHAR -- Plan at L.
   size_stratum: VARCHAR -- Size class at L.
   mrr: DOUBLE [currency per month] -- Monthly recurring revenue at L.
@@ -122,8 +122,7 @@ WITH in_force AS (
     CAST(c.mature_categories AS DOUBLE) AS mature_categories,
     c.mature_categories >= v.value AS is_mature,
     t.month_then,
-    (p.retention_basis = 'activity' OR m.retained) AND n.mature_categories >= v.value AS is_mature_then,
-    MD5('milestones usage month ' || m.account_id || ' ' || CAST(m.month AS VARCHAR)) AS lot
+    (p.retention_basis = 'activity' OR m.retained) AND n.mature_categories >= v.value AS is_mature_then
   FROM month_landmarks AS m
   CROSS JOIN config.policy AS p
   JOIN in_force AS v ON v.milestone = 'maturity'
@@ -132,49 +131,46 @@ WITH in_force AS (
   LEFT JOIN later_month AS t ON t.account_key = m.account_key AND t.month = m.month
   LEFT JOIN customer_milestones AS n ON n.account_key = m.account_key AND n.month = t.month_then
 ), judged AS (
-  SELECT
-    m.*,
-    'usage' AS behaviour,
-    m.ratio_at_close AS value,
-    CASE WHEN NOT m.is_paid_whole THEN 4 WHEN m.ratio_at_close IS NULL THEN 3 WHEN m.is_mature THEN 2 ELSE 1 END AS preference
-  FROM months AS m
-  WHERE m.month_then IS NOT NULL
+  SELECT m.*, 'usage' AS behaviour, m.ratio_at_close AS value FROM months AS m WHERE m.month_then IS NOT NULL
   UNION ALL
-  SELECT
-    m.*,
-    'maturity' AS behaviour,
-    m.mature_categories AS value,
-    CASE WHEN NOT m.is_paying THEN 4 WHEN m.is_locked THEN 2 ELSE 1 END AS preference
-  FROM months AS m
-), taken AS (
+  SELECT m.*, 'maturity' AS behaviour, m.mature_categories AS value FROM months AS m
+), drawn AS (
   SELECT
     j.*,
-    ROW_NUMBER() OVER (PARTITION BY j.behaviour, j.account_key ORDER BY j.preference, j.lot, j.month) AS turn
+    ROW_NUMBER() OVER (
+      PARTITION BY j.behaviour, j.account_key
+      ORDER BY j.is_locked, MD5('milestones usage month ' || j.account_id || ' ' || CAST(j.month AS VARCHAR)), j.month
+    ) AS turn
   FROM judged AS j
 ), month_links AS (
   SELECT
     'maturity' AS outcome,
-    t.*,
-    CASE t.preference WHEN 1 THEN 'row' WHEN 2 THEN 'already' WHEN 3 THEN 'no_seats' ELSE 'left_before' END AS stands,
-    t.is_mature_then AS is_next
-  FROM taken AS t
-  WHERE t.turn = 1 AND t.behaviour = 'usage'
+    d.*,
+    CASE
+      WHEN NOT d.is_paid_whole THEN 'left_before'
+      WHEN d.ratio_at_close IS NULL THEN 'no_seats'
+      WHEN d.is_mature THEN 'already'
+      ELSE 'row'
+    END AS stands,
+    d.is_mature_then AS is_next
+  FROM drawn AS d
+  WHERE d.turn = 1 AND d.behaviour = 'usage'
   UNION ALL
   SELECT
     'retention' AS outcome,
-    t.*,
-    CASE t.preference WHEN 1 THEN 'row' WHEN 2 THEN 'locked' ELSE 'left_before' END AS stands,
-    t.retained AS is_next
-  FROM taken AS t
-  WHERE t.turn = 1 AND t.behaviour = 'maturity'
+    d.*,
+    CASE WHEN NOT d.is_paying THEN 'left_before' WHEN d.is_locked THEN 'locked' ELSE 'row' END AS stands,
+    d.retained AS is_next
+  FROM drawn AS d
+  WHERE d.turn = 1 AND d.behaviour = 'maturity'
   UNION ALL
   SELECT
     'expansion' AS outcome,
-    t.*,
-    CASE WHEN t.preference = 4 THEN 'left_before' WHEN t.expanded IS NULL THEN 'no_mrr' ELSE 'row' END AS stands,
-    t.expanded AS is_next
-  FROM taken AS t
-  WHERE t.turn = 1 AND t.behaviour = 'maturity'
+    d.*,
+    CASE WHEN NOT d.is_paying THEN 'left_before' WHEN d.expanded IS NULL THEN 'no_mrr' ELSE 'row' END AS stands,
+    d.expanded AS is_next
+  FROM drawn AS d
+  WHERE d.turn = 1 AND d.behaviour = 'maturity'
 ), links AS (
   SELECT
     s.behaviour, s.outcome, s.account_id, s.account_key, s.cohort_month, s.observed_at, s.standing, s.plan, s.size_stratum, s.mrr,

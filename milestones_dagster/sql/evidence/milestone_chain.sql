@@ -34,7 +34,7 @@ columns:
   effect_low: DOUBLE -- Lower 95 % bound (Sato's variance).
   effect_high: DOUBLE -- Upper 95 % bound (Sato's variance).
   effect_p: DOUBLE -- p of Cochran, Mantel and Haenszel over the same strata, without continuity correction.
-  left_before: BIGINT NOT NULL [accounts] -- Accounts not paying at the landmark (of usage, that never paid a whole month); in no group.
+  left_before: BIGINT NOT NULL [accounts] -- Accounts not paying at the landmark (of usage, that did not pay for all of the month drawn); in no group.
   left_before_share: DOUBLE -- Their share of all accounts of the link whose outcome is known.
   locked: BIGINT NOT NULL [accounts] -- Accounts that could not leave within the horizon, left out where the outcome is retention.
   locked_share: DOUBLE -- Their share of the same.

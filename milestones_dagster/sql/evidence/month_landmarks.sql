@@ -1,9 +1,10 @@
 /*
 about: >
-  Every whole calendar month of every account as a landmark: who the account was at the month's end L, and what became of it after. From it the comparisons of
-  usage, area metrics and maturity each take one month per account. Months whose outcome was not known when the last month closed have no row. Who stopped paying at L itself
-  paid all that month, and was not retained.
-grain: one row per account and calendar month whose outcome window has elapsed
+  Every whole calendar month of every account since its tenure began, paid or not, as a landmark: who the account was at the month's end L, and what became of it
+  after. From it the comparisons of usage, area metrics and maturity each draw one month per account, before anything is known of what became of it: months
+  after leaving have a row too. Months whose outcome was not known when the last month closed have none. Who stopped paying at L itself paid all that month,
+  and was not retained.
+grain: one row per account and whole calendar month of its tenure whose outcome window has elapsed
 key: [account_key, month]
 by: month
 month_of: observed_at
@@ -17,7 +18,7 @@ columns:
   outcome_to: TIMESTAMP NOT NULL -- End of the outcome's window (L + H), UTC.
   is_paid_whole: BOOLEAN NOT NULL -- Paid from the month's start to its end, and its outcome can be told.
   is_paying: BOOLEAN NOT NULL -- Paying at L; without subscriptions nobody is seen to leave.
-  is_locked: BOOLEAN NOT NULL -- Could not leave within the horizon, and the config keeps such rows out of rates.
+  is_locked: BOOLEAN NOT NULL -- Could not leave within the horizon by the terms of what it paid last, still running or not, and the config keeps such rows out of rates.
   plan: VARCHAR -- Plan at L; of the month's last instant for who stopped paying at L.
   size_stratum: VARCHAR -- Size class at L, of the seats; without a history of seats, of the users active before L.
   mrr: DOUBLE [currency per month] -- Monthly recurring revenue at L.
@@ -37,13 +38,17 @@ WITH dated AS (
     d.observed_at,
     d.outcome_from,
     d.outcome_to,
-    p.retention_basis
+    p.retention_basis,
+    p.retention_basis = 'subscriptions' AND NOT p.is_locked_included AND COALESCE(d.carried_renewal_at > d.outcome_to, FALSE) AS is_locked
   FROM account_months AS m
   JOIN account_tenure AS t ON t.account_key = m.account_key
   JOIN observation_dates AS d ON d.account_key = m.account_key AND d.kind = 'month' AND d.observed_at = m.close_at
   CROSS JOIN run.observation AS o
   CROSS JOIN config.policy AS p
-  WHERE m.is_whole AND d.known_at <= o.evidence_as_of AND d.observed_at <= d.outcome_from
+  WHERE m.is_whole
+    AND EPOCH(t.tenure_start) <= EPOCH(m.close_at) - m.month_seconds
+    AND d.known_at <= o.evidence_as_of
+    AND d.observed_at <= d.outcome_from
 ), active AS (
   SELECT DISTINCT d.account_key, d.observed_at
   FROM dated AS d
@@ -95,7 +100,6 @@ WITH dated AS (
       WHEN s.account_key IS NOT NULL THEN FALSE
       ELSE r.retained
     END AS retained,
-    d.retention_basis = 'subscriptions' AND COALESCE(NOT r.is_evidence, FALSE) AS is_locked,
     r.is_expanded_mrr,
     h.plan,
     h.mrr,

@@ -16,7 +16,7 @@ columns:
   value: DOUBLE -- The threshold compared, in the behaviour's unit; NULL where there is none.
   rows: BIGINT NOT NULL [rows] -- Rows whose outcome is known, both halves, one per account.
   accounts: BIGINT NOT NULL [accounts] -- Accounts of them.
-  left_before: BIGINT NOT NULL [accounts] -- Accounts that left before the landmark (of a month, that never paid a whole one) and are in no group.
+  left_before: BIGINT NOT NULL [accounts] -- Accounts that left before the landmark (of a month, that did not pay for all of the one drawn) and are in no group.
   left_before_share: DOUBLE -- Their share of them and the rows together.
   no_mrr: BIGINT NOT NULL [accounts] -- Accounts whose revenue at the landmark is 0 or unknown, left out.
   later_accounts: BIGINT NOT NULL [accounts] -- Accounts on which the effect is measured.

@@ -2,7 +2,7 @@
 about: >
   The accounts that the thresholds of activation and usage would compare if the outcome or the landmark were another: twice the horizon, the landmark of activation a
   month earlier or later, gaps of 0 d or 30 d bridged. Retention is told anew from the paid intervals, activation counted up to the landmark of the variant;
-  usage keeps the month that it took of each account. Where the outcome is a fixed window after the start, horizon and landmark do not vary;
+  usage keeps the month that was drawn of each account. Where the outcome is a fixed window after the start, horizon and landmark do not vary;
   without subscriptions there are no gaps.
 grain: one row per milestone, variant and account that can be compared
 key: [milestone, variant, account_key]
@@ -63,7 +63,7 @@ WITH variants AS (
     d.observed_at,
     d.outcome_from,
     CASE WHEN v.is_doubled THEN d.doubled_to ELSE d.outcome_to END AS outcome_to,
-    d.renewal_at
+    d.carried_renewal_at AS renewal_at
   FROM variants AS v
   CROSS JOIN usage_landmarks AS l
   JOIN observation_dates AS d ON d.account_key = l.account_key AND d.kind = 'month' AND d.observed_at = l.observed_at

@@ -10,7 +10,7 @@ columns:
   outcome: VARCHAR NOT NULL -- `retained`, over the horizon after the landmark.
   rows: BIGINT NOT NULL [rows] -- Rows compared, one per account.
   accounts: BIGINT NOT NULL [accounts] -- Accounts compared.
-  left_before: BIGINT NOT NULL [accounts] -- Accounts that left before the landmark and are in no group.
+  left_before: BIGINT NOT NULL [accounts] -- Accounts that did not pay for all of the month drawn of them, having left or in a gap; in no group.
   left_before_share: DOUBLE -- Their share of them and the rows together.
   locked: BIGINT NOT NULL [accounts] -- Accounts that could not leave within the horizon, left out.
   earlier_accounts: BIGINT NOT NULL [accounts] -- Accounts on which the value was picked.

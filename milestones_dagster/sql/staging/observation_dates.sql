@@ -17,6 +17,7 @@ columns:
   doubled_to: TIMESTAMP -- End of a window of twice the horizon (D + 2 H), UTC; NULL where the outcome is a fixed window.
   known_at: TIMESTAMP NOT NULL -- From when the outcome can be known, UTC; later as-of times know it, earlier ones do not.
   renewal_at: TIMESTAMP -- First renewal after D of what is paid at D, UTC; NULL where no term is mapped.
+  carried_renewal_at: TIMESTAMP -- The same, and where nothing is paid at D, of what was paid last, as if it still ran.
 */
 WITH basis AS (
   SELECT
@@ -111,20 +112,34 @@ WITH basis AS (
   SELECT
     s.account_key,
     s.started_at,
-    s.ended_at,
+    COALESCE(s.ended_at, CAST('9999-12-31 00:00:00' AS TIMESTAMP)) AS ended_at,
     s.term_months,
     p.time_zone,
     s.term_anchor_at AT TIME ZONE 'UTC' AT TIME ZONE p.time_zone AS local_anchor
   FROM subscriptions AS s
   CROSS JOIN config.product AS p
-  WHERE s.is_paid AND s.term_months IS NOT NULL AND s.superseded_at IS NULL
-), terms AS (
-  SELECT w.account_key, w.kind, w.observed_at, s.time_zone, s.term_months, s.local_anchor, w.local_observed
+  WHERE s.is_paid AND s.superseded_at IS NULL
+), termed AS (
+  SELECT DISTINCT a.account_key FROM anchored AS a WHERE a.term_months IS NOT NULL
+), begun AS (
+  SELECT
+    w.account_key,
+    w.kind,
+    w.observed_at,
+    s.time_zone,
+    s.term_months,
+    s.local_anchor,
+    w.local_observed,
+    s.ended_at > w.observed_at AS is_running,
+    CASE WHEN s.ended_at > w.observed_at THEN CAST('9999-12-31 00:00:00' AS TIMESTAMP) ELSE s.ended_at END AS ran_to
   FROM windows AS w
-  JOIN anchored AS s
-    ON s.account_key = w.account_key
-    AND s.started_at <= w.observed_at
-    AND COALESCE(s.ended_at, CAST('9999-12-31 00:00:00' AS TIMESTAMP)) > w.observed_at
+  JOIN termed AS t ON t.account_key = w.account_key
+  JOIN anchored AS s ON s.account_key = w.account_key AND s.started_at <= w.observed_at
+), latest AS (
+  SELECT b.*, MAX(b.ran_to) OVER (PARTITION BY b.account_key, b.kind, b.observed_at) AS last_ran_to
+  FROM begun AS b
+), terms AS (
+  SELECT l.* FROM latest AS l WHERE l.ran_to = l.last_ran_to AND l.term_months IS NOT NULL
 ), counted AS (
   -- terms that have begun anew by the month of D, at least one: the next renewal is the end of this term or of the one after it
   SELECT
@@ -134,20 +149,27 @@ WITH basis AS (
       CAST(FLOOR(DATE_DIFF('month', t.local_anchor, t.local_observed) / NULLIF(CAST(t.term_months AS DOUBLE), 0)) AS INTEGER)
     ) AS terms
   FROM terms AS t
-), renewed AS (
+), following AS (
   SELECT
     c.account_key,
     c.kind,
     c.observed_at,
-    MIN(
-      CASE
-        WHEN c.local_anchor + TO_MONTHS(c.term_months * c.terms) > c.local_observed
-          THEN (c.local_anchor + TO_MONTHS(c.term_months * c.terms)) AT TIME ZONE c.time_zone AT TIME ZONE 'UTC'
-        ELSE (c.local_anchor + TO_MONTHS(c.term_months * (c.terms + 1))) AT TIME ZONE c.time_zone AT TIME ZONE 'UTC'
-      END
-    ) AS renewal_at
+    c.is_running,
+    CASE
+      WHEN c.local_anchor + TO_MONTHS(c.term_months * c.terms) > c.local_observed
+        THEN (c.local_anchor + TO_MONTHS(c.term_months * c.terms)) AT TIME ZONE c.time_zone AT TIME ZONE 'UTC'
+      ELSE (c.local_anchor + TO_MONTHS(c.term_months * (c.terms + 1))) AT TIME ZONE c.time_zone AT TIME ZONE 'UTC'
+    END AS renewal_at
   FROM counted AS c
-  GROUP BY c.account_key, c.kind, c.observed_at
+), renewed AS (
+  SELECT
+    f.account_key,
+    f.kind,
+    f.observed_at,
+    MIN(CASE WHEN f.is_running THEN f.renewal_at END) AS renewal_at,
+    MIN(f.renewal_at) AS carried_renewal_at
+  FROM following AS f
+  GROUP BY f.account_key, f.kind, f.observed_at
 )
 SELECT
   w.account_key,
@@ -166,7 +188,8 @@ SELECT
     WHEN w.retention_basis = 'subscriptions' THEN w.outcome_to + TO_SECONDS(w.gap_seconds) + TO_MONTHS(w.gap_months)
     ELSE w.outcome_to
   END AS known_at,
-  r.renewal_at
+  r.renewal_at,
+  r.carried_renewal_at
 FROM windows AS w
 LEFT JOIN paid_spells AS s
   ON s.account_key = w.account_key
