@@ -17,7 +17,7 @@ from scenario import EVENT_TYPES, SUBSCRIPTION_TYPES, Made, World, at, event, ma
 from milestones_dagster.warehouse.publish import Publishing
 
 COMPANY = random_company(11, accounts=16)
-AREAS = {"areas": [{"name": "channels", "title": "Chat days", "feature": "chat_days"}]}
+AREA = {"name": "channels", "title": "Chat days", "feature": "chat_days"}
 Digests = Mapping[str, tuple[int, str]]
 
 
@@ -35,7 +35,7 @@ class Company:
             last_day=until,
             subscriptions=self.subscriptions,
             users=COMPANY.users,
-            framework=AREAS | framework,
+            framework={"areas": [AREA | {"threshold": 3}]} | framework,
             sources={"events": [{"name": "product", "columns": {name: name for name in EVENT_TYPES.names}, **source}]}
             | {name: {"extracted_at": "2025-07-05T00:00:00Z"} for name in ("users", "subscriptions")},
         )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 import pytest
-from daily_company import Company, Digests
+from daily_company import AREA, Company, Digests
 from scenario import EVENT_TYPES, at, event, made, write_parquet
 
 from milestones_dagster.orchestration.planning import plan_of
@@ -20,14 +20,18 @@ from milestones_dagster.warehouse.table import Relation, load_tables
 AS_OF_NOW = {"area_months", "area_success", "feature_matrix"}
 # the ranking needs more accounts than there are; framework_versions tells when runs were made
 LEFT_OUT = {"raw_events", "feature_importance", "framework_versions"}
-TABLES = load_tables(config_relations=None, auto=("activation", "usage"))
+TABLES = load_tables(config_relations=None, auto=("activation", "usage", "areas"))
 WANTED = [name for name in TABLES if name not in LEFT_OUT]
 EVIDENCE = [
     name for name, table in TABLES.items() if table.schema == "evidence" and name not in {*AS_OF_NOW, *LEFT_OUT}
 ] + ["retention_by_activation", "thresholds_in_force"]  # fmt: skip
 COMPUTED = [name for name in EVIDENCE if TABLES[name].then is not None]
 SEARCH = {"threshold_search": {"resamples": 20, "permutations": 20}}
-AUTO = {"activation": {"threshold": "auto", "adopted_threshold": 2}, "usage": {"threshold": "auto", "adopted_threshold": 2}}
+AUTO = {
+    "activation": {"threshold": "auto", "adopted_threshold": 2},
+    "usage": {"threshold": "auto", "adopted_threshold": 2},
+    "areas": [AREA | {"threshold": "auto"}],
+}
 
 
 def of_evidence(found: Digests) -> Digests:

@@ -283,7 +283,7 @@ def test_areas_with_numbers_pay_for_no_placebo(tmp_path: Path) -> None:
     numbers = {"areas": [area | {"threshold": 2} for area in AREAS["areas"]]}
     with made_up_to(company(120, with_jump, numbers), tmp_path, "area_success", "evidence_placebo", "area_thresholds") as found:
         tables = found.session.declared.tables
-        assert (tables["area_success"].dependencies, tables["area_placebo"].dependencies) == (("area_months",), ())
+        assert (tables["area_success"].dependencies, tables["area_placebo"].dependencies) == (("area_months",), ("account_tenure",))
         # the landmarks are published and nothing of them is permuted
         assert len(found.rows("area_landmarks", area="answers")) == 120
         row = found.row("evidence_placebo", evidence="areas")
