@@ -337,7 +337,8 @@ def test_a_snapshot_extracted_earlier_holds_the_watermark_back(tmp_path):
     with given.opened() as session:
         # whole days are read: the start of the day of the extract
         assert (session.observation.watermark, session.observation.held_back_by) == (at("2025-01-03"), "subscriptions")
-        assert session.run["notes"].rows[1][2] == ("The data are whole up to 2025-01-03; subscriptions holds the watermark back.")
+        notes = {topic: note for _, topic, note in session.run["notes"].rows}
+        assert notes["watermark"] == "The data are whole up to 2025-01-03; subscriptions holds the watermark back."
 
 
 def test_an_as_of_time_after_the_watermark_is_refused_in_words(tmp_path):

@@ -70,7 +70,7 @@ def first_run(tmp_path_factory) -> Path:
     with made(WORLD.write(folder), run_id="first") as run:
         states = {name: outcome.state for name, outcome in run.outcomes.items() if name != "raw_events"}
         assert set(states.values()) == {"made"}
-        assert len(states) == 60
+        assert len(states) == 62
     return folder
 
 
