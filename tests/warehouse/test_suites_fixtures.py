@@ -614,7 +614,7 @@ BY_HAND["area_placebo", "verdict_follows_from_the_bound"] = Case(
 )
 # two areas, the second a copy of the first: each may have a pick, and a curve that begins anew
 BY_HAND["area_threshold_curve", "response_never_falls"] = Case(
-    f"{AREA_CURVES}; UPDATE {{t}} SET retention = 0.55 WHERE area = 'mail' AND value = 3",
+    f"{AREA_CURVES}; UPDATE {{t}} SET retention = 0.35 WHERE area = 'mail' AND value = 3",
     1,
     6,
     [{"area": "mail", "value": "3.0"}],

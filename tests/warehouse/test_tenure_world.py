@@ -157,7 +157,7 @@ def test_without_a_revenue_column_any_row_that_is_no_trial_pays(tmp_path_factory
             subscription("trial", "2025-01-05", "2025-01-20", is_trial=True),
             subscription("trial", "2025-01-20"),
         ],
-        sources={"subscriptions": {"columns": {"mrr": None}}},
+        sources={"subscriptions": {"columns": {"mrr": None, "is_price_list_change": None}}},
     )
     with made_up_to(world, tmp_path_factory.mktemp("no-revenue"), "account_tenure") as made:
         found = {row["account_id"]: row["tenure_start"] for row in made.rows("account_tenure")}
