@@ -47,7 +47,7 @@ EVENTS = [
     *resolved("ends-followed", *ALL_TIME),
     *resolved("uses", *ALL_TIME, *["2025-05-05"] * 4, *["2025-06-05"] * 4, *["2025-08-05"] * 9),
     *resolved("leaves-in-month", *ALL_TIME, *["2025-05-05"] * 4),
-    *resolved("starts-april", *ALL_TIME),
+    *resolved("since-april", *ALL_TIME),
 ]
 
 
@@ -70,9 +70,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
         subscription("uses", START, "2025-05-01"),
         subscription("uses", "2025-05-01", mrr=150.0, subscription_id="more"),
         subscription("leaves-in-month", START, "2025-05-31 12:00"),
-        # April is its only whole month with an outcome, and a bridged gap begins at its end
-        subscription("starts-april", "2025-04-01", "2025-05-01"),
-        subscription("starts-april", "2025-05-04"),
+        # of its whole months with an outcome its lot draws April, at whose end a bridged gap begins
+        subscription("since-april", "2025-04-01", "2025-05-01"),
+        subscription("since-april", "2025-05-04"),
     ]
     made_world = World(EVENTS, last_day="2025-09-10", subscriptions=rows, framework=HORIZON)
     with made_up_to(made_world, tmp_path_factory.mktemp("follow-up"), *TABLES, as_of="2025-09-01") as found:
@@ -122,7 +122,7 @@ def test_usage_is_counted_in_the_three_whole_months_and_not_after_leaving(world:
 def test_what_was_paid_last_holds_on_through_a_bridged_gap(world: Made) -> None:
     row = world.row("activation_landmarks", account_id="bridged")
     assert (row["standing"], row["plan"], row["size_stratum"], row["mrr"]) == ("row", "basic", "1-4", 100.0)
-    row = world.row("usage_landmarks", account_id="starts-april")
+    row = world.row("usage_landmarks", account_id="since-april")
     assert (row["observed_at"], row["standing"], row["plan"], row["size_stratum"]) == (at("2025-05-01"), "row", "basic", "1-4")
     assert (row["mrr"], row["retained"]) == (100.0, True)
 
@@ -161,7 +161,7 @@ def test_win_backs_count_each_leaving_for_as_long_as_it_is_followed(world: Made)
 
 def test_revenue_of_a_month_is_followed_one_horizon_on(world: Made) -> None:
     row = world.row("revenue_retention", period="2025-04", segment_kind="all")
-    # 17 pay on 1 April, starts-april among them; 4 leave by 1 June, one of them comes back; one pays 150 for 100
+    # 17 pay on 1 April, since-april among them; 4 leave by 1 June, one of them comes back; one pays 150 for 100
     assert (row["rows"], row["accounts"], row["retained"], row["open_rows"], row["locked_rows"]) == (17, 17, 13, 0, 0)
     assert (row["mrr_at_start"], row["mrr_at_end"]) == (1700.0, 1350.0)
     assert (row["gross_revenue_retention"], row["net_revenue_retention"]) == (pytest.approx(13 / 17), pytest.approx(13.5 / 17))
