@@ -40,6 +40,9 @@ _TABLES = (
     # what the serving copy that was made last holds
     """CREATE TABLE IF NOT EXISTS operations.served (
         copy VARCHAR NOT NULL, table_name VARCHAR NOT NULL, state VARCHAR NOT NULL)""",
+    # the picture of each table, which most days leave as it was
+    """CREATE TABLE IF NOT EXISTS operations.plots (
+        table_name VARCHAR NOT NULL, drawn_from VARCHAR NOT NULL, markdown VARCHAR)""",
     """CREATE TABLE IF NOT EXISTS operations.waivers (
         day DATE NOT NULL, reason VARCHAR NOT NULL, waived_at TIMESTAMP)""",
     """CREATE TABLE IF NOT EXISTS operations.framework_versions (
@@ -294,6 +297,18 @@ def forget_publication_days(warehouse: Warehouse, table: str, days: Iterable[dat
         "DELETE FROM operations.publication_days WHERE table_name = ? AND day IN (SELECT unnest(?::DATE[]))",
         [table, list(days)],
     )
+
+
+def kept_plot(warehouse: Warehouse, table: str, drawn_from: str) -> tuple[str | None] | None:
+    """The kept picture of a table (None inside the tuple: nothing to draw), None where none was drawn from this."""
+    found = warehouse.rows("SELECT markdown FROM operations.plots WHERE table_name = ? AND drawn_from = ?", [table, drawn_from])
+    return found[0] if found else None
+
+
+def keep_plot(warehouse: Warehouse, table: str, drawn_from: str, markdown: str | None) -> None:
+    """Keeps the picture of a table in the place of the one before, with a digest of what it was drawn from."""
+    warehouse.execute("DELETE FROM operations.plots WHERE table_name = ?", [table])
+    warehouse.execute("INSERT INTO operations.plots VALUES (?, ?, ?)", [table, drawn_from, markdown])
 
 
 def record_framework(

@@ -9,8 +9,12 @@ from typing import Any
 import dagster as dg
 import pytest
 from deliveries import Deliveries, Ran, company, run
+from scenario import World, event, made_up_to, subscription
 
 from milestones_dagster.charts import survival
+from milestones_dagster.orchestration import plots
+from milestones_dagster.orchestration.plots import plot_metadata
+from milestones_dagster.warehouse import changes
 from milestones_dagster.warehouse.table import load_tables
 from milestones_dagster.wiring import build_defs
 
@@ -76,3 +80,28 @@ def test_a_chart_that_fails_is_a_warning_and_the_table_is_published(ran: Ran) ->
     assert "no such value" not in fault
     logged = [entry.user_message for entry in ran.instance.all_logs(ran.run_id) if entry.level == logging.WARNING]
     assert f"{fault}; the table itself is published" in logged
+
+
+def test_a_picture_is_drawn_again_when_its_rows_or_its_code_differ_and_else_kept(tmp_path, monkeypatch) -> None:
+    from matplotlib.figure import Figure
+
+    drawn: list[int] = []
+
+    def numbered(tables: Mapping[str, Any]) -> Figure | None:
+        drawn.append(len(tables["activation_survival"]))
+        return Figure(label=f"picture {len(drawn)}") if len(drawn) < 3 else None
+
+    monkeypatch.setattr(survival, "activation", numbered)
+    world = World([event("a", "started", "2025-01-11")], last_day="2025-09-10", subscriptions=[subscription("a", "2025-01-10")])
+    with made_up_to(world, tmp_path, "activation_survival") as made:
+        table = made.session.declared.tables["activation_survival"]
+
+        def shown() -> str:
+            return plot_metadata(made.session, table, logging.getLogger()).get("plot", dg.MetadataValue.md("nothing")).value[:12]
+
+        assert [shown(), shown()] == ["![picture 1]"] * 2
+        changes.record_version(made.session.warehouse, table.name, [])
+        assert [shown(), shown()] == ["![picture 2]"] * 2
+        monkeypatch.setattr(plots, "_code", lambda: "other code")
+        assert [shown(), shown()] == ["nothing"] * 2
+        assert len(drawn) == 3
