@@ -15,7 +15,7 @@ export GX_ANALYTICS_ENABLED = false
 # an environment that forbids it makes every start compile every module again: twice the time
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test test-spark test-spark-sample java prove prove-quick bench ui check format lock demo docs clean
+.PHONY: help run test test-spark test-spark-sample spark-environment java prove prove-quick bench ui check format lock demo docs clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -51,6 +51,8 @@ test-spark-sample: java $(SPARK_READY) ## The same for the dialect and one table
 
 java:
 	@command -v java >/dev/null || { echo "no Java runtime: on Debian, apt-get install openjdk-17-jre-headless" >&2; exit 1; }
+
+spark-environment: $(SPARK_READY)
 
 # --no-build-isolation: pyspark is published as source, and the lock holds what builds it
 $(SPARK_READY): requirements.lock requirements-spark.lock pyproject.toml

@@ -36,7 +36,7 @@ columns:
   cut: DOUBLE -- Value of the feature from which on an account has it, chosen on the fitted rows; median over the folds, NULL where it never differs.
   accounts_with: BIGINT NOT NULL [accounts] -- Held-out accounts at or above the cut, their plan including the feature.
   accounts_without: BIGINT NOT NULL [accounts] -- Those below it.
-  association: DOUBLE -- Share retained of the former less that of the latter, among accounts alike in plan and size (Mantel-Haenszel).
+  association: DOUBLE -- Share retained of the former less that of the latter, among accounts alike in plan and size (Mantel-Haenszel), one date of each account; what changes from month to month is overstated (ADR 0023).
   association_low: DOUBLE -- Lower 95 % bound (Sato's variance).
   association_high: DOUBLE -- Upper 95 % bound.
   association_p: DOUBLE -- Cochran-Mantel-Haenszel over plan and size, without continuity correction.
