@@ -18,7 +18,7 @@ _LEVELS = ("basic", "mature")
 
 # features become columns of feature_matrix, and of what the ranking reads, beside these
 _RESERVED_FEATURES = frozenset(
-    {"account_id", "account_key", "account_mrr", "observed_at", "known_at", "retained", "plan", "size_stratum"}
+    {"account_id", "account_key", "account_mrr", "missed_after", "observed_at", "known_at", "retained", "plan", "size_stratum"}
 )
 
 

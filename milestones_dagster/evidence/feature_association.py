@@ -25,7 +25,7 @@ MOST_CUTS: Final = 20
 
 @dataclass(frozen=True)
 class Associations:
-    """Each feature against retention, one held-out row per account whose plan includes it; arrays of shape (features,).
+    """Each feature against retention, at most one held-out row per account whose plan includes it; arrays of shape (features,).
 
     Attributes:
         accounts_with, accounts_without: at or above the cut, and below it.

@@ -89,7 +89,7 @@ def rank(frame: pd.DataFrame, framework: "Framework", also: Mapping[str, pd.Data
     """Return one row per catalogue feature, the most important first; `ranking` says how it is made.
 
     Args:
-        frame: `feature_matrix` with account_id and account_mrr beside.
+        frame: `feature_matrix` with account_id, account_mrr and missed_after beside.
         framework: its `features.catalogue`, `adoption_benchmark` and `feature_ranking` are read.
         also: `feature_adoption`.
     """
@@ -117,7 +117,8 @@ def ranking(
     scaling, cuts, what a missing value becomes) is learnt in the fold.
 
     `association` is the feature's own: retention of accounts at or above a cut less that of the others, Mantel–Haenszel
-    over plan × size, on one held-out row per account, the cut chosen on the fitted rows.
+    over plan × size, the cut chosen on the fitted rows. Compared is one held-out row per account, at a date drawn among
+    all that were possible for it, before anything is known of what became of the account; who did not pay then is out.
 
     Intervals (95 %) resample the held-out accounts, with forests and permutations as they are; since the folds share
     most of the accounts they were fitted on, they are somewhat narrow, and no resampling of one split can mend that
@@ -139,7 +140,8 @@ def ranking(
         frame: one row per account and observation date D, in any order: account_key (int64), observed_at (D, datetime),
             known_at (when the outcome is known: D + H + 7 d), retained (bool; missing while unknown: left out), plan and
             size_stratum at D (text or missing), a numeric column per catalogue feature, read before D; for the list of
-            whom to talk to account_id (default: the key) and account_mrr (default: unknown).
+            whom to talk to account_id (default: the key) and account_mrr (default: unknown); missed_after, possible dates
+            of the account after D at which it did not pay (default: 0).
         catalogue: features: name, title, category, measure, plans.
         config: folds, forest, repeats, resamples, groups, decoys, seed.
         benchmark: bounds of `ubiquitous` and `niche`.

@@ -20,7 +20,7 @@ from milestones_dagster.evidence.feature_association import Associations, associ
 from milestones_dagster.evidence.feature_groups import consensus
 from milestones_dagster.evidence.fold_fit import FoldFit, fit_fold
 from milestones_dagster.evidence.permutation import SCORE_DECIMALS, held_out_scores, permutations_within
-from milestones_dagster.evidence.ranking_rows import Rows, one_per_account
+from milestones_dagster.evidence.ranking_rows import Rows, drawn_beforehand
 from milestones_dagster.evidence.resampling import (
     AccountResamples,
     average_precision,
@@ -293,7 +293,7 @@ def _associations(rows: Rows, folds: Sequence[Fold], fits: Sequence[FoldFit], se
         is_known = ~np.isnan(counted) & ~np.isnan(fit.cuts)
         above[fold.held_out] = np.where(is_known, counted >= fit.cuts, nan)
     held_out = np.sort(np.concatenate([fold.held_out for fold in folds]))
-    places = [one_per_account(rows, held_out[is_in[held_out]], seed) for is_in in rows.is_eligible.T]
+    places = [drawn_beforehand(rows, held_out[is_in[held_out]], seed) for is_in in rows.is_eligible.T]
     return associations(rows, places, above)
 
 

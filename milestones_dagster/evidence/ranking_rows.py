@@ -35,6 +35,7 @@ class Rows:
         features: NaN where missing, shape (rows, features); the decoys, if any, are the last features.
         is_zero_when_missing: shape (features,).
         stratum: number of the plan × size stratum, unknown being a level of both, shape (rows,).
+        missed_after: possible dates of the account after the row's at which it did not pay, shape (rows,).
         kinds: number of the set of plans that each feature belongs to, shape (features,); 0 is every plan.
         is_eligible: rows whose plan is in the set, shape (rows, sets).
     """
@@ -46,6 +47,7 @@ class Rows:
     features: NDArray[np.float64]
     is_zero_when_missing: NDArray[np.bool_]
     stratum: NDArray[np.intp]
+    missed_after: NDArray[np.int64]
     kinds: NDArray[np.intp]
     is_eligible: NDArray[np.bool_]
 
@@ -59,6 +61,7 @@ class Rows:
             outcome=self.outcome[kept],
             features=self.features[kept],
             stratum=self.stratum[kept],
+            missed_after=self.missed_after[kept],
             is_eligible=self.is_eligible[kept],
         )
 
@@ -117,6 +120,8 @@ def drawn_rows(frame: pd.DataFrame, most: int, seed: int) -> Drawn:
 def known_rows(frame: pd.DataFrame, catalogue: Sequence["Feature"]) -> Rows:
     """Return the rows of a feature matrix whose outcome is known, in the order of account and date.
 
+    Without a column `missed_after` every account paid at all of its possible dates.
+
     Raises:
         ValueError: a column is missing, an account has two rows of one date, or a feature holds an infinite value.
     """
@@ -135,6 +140,7 @@ def known_rows(frame: pd.DataFrame, catalogue: Sequence["Feature"]) -> Rows:
         worst = int(infinite.argmax())
         raise ValueError(f"feature_matrix.{names[worst]} holds {infinite[worst]:,} infinite values")
     plan, size = _levels(known["plan"]), _levels(known["size_stratum"])
+    missed = known["missed_after"] if "missed_after" in known.columns else pd.Series(0, index=known.index)
     plans = [frozenset(feature.plans) for feature in catalogue]
     sets = [frozenset[str](), *sorted({own for own in plans if own}, key=sorted)]
     every = np.ones(len(known), dtype=np.bool_)
@@ -146,6 +152,7 @@ def known_rows(frame: pd.DataFrame, catalogue: Sequence["Feature"]) -> Rows:
         features=values,
         is_zero_when_missing=np.array([feature.measure in ZERO_WHEN_MISSING for feature in catalogue], dtype=np.bool_),
         stratum=plan * (int(size.max(initial=0)) + 1) + size,
+        missed_after=missed.to_numpy(dtype=np.int64),
         kinds=np.array([sets.index(own) for own in plans], dtype=np.intp),
         is_eligible=np.column_stack([known["plan"].isin(own).to_numpy() if own else every for own in sets]),
     )
@@ -197,6 +204,23 @@ def one_per_account(rows: Rows, places: NDArray[np.intp], seed: int) -> NDArray[
     is_first = np.append(True, np.diff(accounts) != 0)[: accounts.size]
     chosen: NDArray[np.intp] = places[order[is_first]]
     return chosen
+
+
+def drawn_beforehand(rows: Rows, places: NDArray[np.intp], seed: int) -> NDArray[np.intp]:
+    """Return one of these places per account, or none where the lot falls on a date at which the account did not pay.
+
+    The lot is of the dates that were possible from the account's first place on, as if it were drawn before anything is
+    known of what became of the account: who leaves soon has few rows, and a draw of one of them would compare its last
+    dates with any date of those that stay (ADR 0023). Some accounts are left out by it; the order is that of accounts.
+    """
+    each = one_per_account(rows, places, seed)
+    accounts, number, count = np.unique(rows.accounts[places], return_inverse=True, return_counts=True)
+    missed = np.zeros(accounts.size, dtype=np.int64)
+    np.maximum.at(missed, number, rows.missed_after[places])
+    # another hash than that of the folds and of the date drawn
+    lot = stable_hash(rows.accounts[each], seed + 2) / 2.0**64
+    kept: NDArray[np.intp] = each[lot < count / (count + missed)]
+    return kept
 
 
 def _require(frame: pd.DataFrame, columns: Sequence[str]) -> None:

@@ -114,8 +114,8 @@ def nothing(rng: np.random.Generator, *, confounding: float = 1.0, features: int
 def company(world: FeatureWorld, rng: np.random.Generator, accounts: int) -> pd.DataFrame:
     """Return one row per account and month's first on which it pays, in any order.
 
-    Columns: account_key, observed_at, known_at, retained, plan, size_stratum, account_mrr, and of each item what the month
-    before says of it.
+    Columns: account_key, observed_at, known_at, retained, missed_after (dates after this one on which it no longer pays), plan,
+    size_stratum, account_mrr, and of each item what the month before says of it.
     """
     people = _people(world, rng, accounts)
     start = _starts(rng, accounts)
@@ -133,6 +133,7 @@ def company(world: FeatureWorld, rng: np.random.Generator, accounts: int) -> pd.
             "observed_at": observed.astype("datetime64[us]"),
             "known_at": (observed + PERIOD).astype("datetime64[us]") + np.timedelta64(7, "D"),
             "retained": last[account] >= month + PERIOD,
+            "missed_after": np.maximum(DATES - 1 - last, 0)[account],
             "plan": np.array(TIERS)[people.tier[account]],
             "size_stratum": np.array(TEAMS)[people.team[account]],
             "account_mrr": 25.0 * (1 + people.tier[account]) * (1 + people.team[account]),
@@ -164,39 +165,32 @@ def users(world: FeatureWorld, frame: pd.DataFrame) -> pd.DataFrame:
 def true_differences(world: FeatureWorld, seed: int, first: int, accounts: int = POPULATION) -> dict[str, float]:
     """Return by how much more often those who use each item stay, among accounts alike in plan and size, in the population.
 
-    Compared is one row per account, any of its rows from the date number `first` on: that is what the method compares, and
-    who leaves soon has few rows, all of them before leaving. From the probabilities, nothing drawn but the accounts and
-    their first dates. What clipping and the other features do to it is part of it.
+    Compared are accounts at a date drawn evenly from their first one, or the date number `first`, up to the last, where they still
+    pay: that is what the method compares. From the probabilities, nothing drawn but the accounts and their first dates. What
+    clipping and the other features do to it is part of it.
     """
     rng = np.random.default_rng([seed, 1])
     people = _people(world, rng, accounts)
     start = _starts(rng, accounts)
     monthly = people.staying ** (1 / PERIOD)
-    weight = monthly ** np.maximum(first - start, 0)
-    staying = _staying_of_one_row(monthly, DATES - np.maximum(start, first))
+    weight = _paying_when_drawn(monthly, np.maximum(first - start, 0), DATES - np.maximum(start, first))
     stratum = people.tier * len(TEAMS) + people.team
     found = {}
     for place, item in enumerate(world.items):
         parts = []
         for group in (people.uses[:, place], ~people.uses[:, place]):
             mass = weight * group
-            parts += [np.bincount(stratum, weights=values, minlength=12) / weight.sum() for values in (mass, mass * staying)]
+            parts += [np.bincount(stratum, weights=values, minlength=12) / weight.sum() for values in (mass, mass * people.staying)]
         found[item.name] = Divided(*parts).adjusted
     return found
 
 
-def _staying_of_one_row(monthly: _Floats, dates: NDArray[np.int64]) -> _Floats:
-    """Return how likely a row is followed by staying: one of an account's rows of so many dates, drawn evenly.
-
-    `monthly`: probability of staying a month, of an account that pays on the first of the dates.
-    """
+def _paying_when_drawn(monthly: _Floats, before: NDArray[np.int64], dates: NDArray[np.int64]) -> _Floats:
+    """Return how likely an account pays on one of so many dates, drawn evenly, the first of them so many months after its start."""
     found = np.zeros(monthly.size)
-    for lasted in range(DATES + PERIOD - 1):
-        # pays on this many further dates; of its rows within the dates those count that lie a period before the last
-        rows = np.minimum(lasted + 1, dates)
-        stayed = np.clip(lasted - PERIOD + 1, 0, rows)
-        found += monthly**lasted * (1 - monthly) * stayed / rows
-    return found + monthly ** (DATES + PERIOD - 1)
+    for place in range(DATES):
+        found += np.where(place < dates, monthly ** (before + place), 0.0)
+    return found / dates
 
 
 def _starts(rng: np.random.Generator, accounts: int) -> NDArray[np.int64]:

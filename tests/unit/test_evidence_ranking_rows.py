@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from ranking_world import framework, matrix
 
-from milestones_dagster.evidence.ranking_rows import drawn_rows, known_rows, one_per_account, with_decoys
+from milestones_dagster.evidence.ranking_rows import drawn_beforehand, drawn_rows, known_rows, one_per_account, with_decoys
 
 
 def rows_of(frame, names, plans=None, measures=None):
@@ -116,6 +116,56 @@ def test_one_row_per_account_is_the_same_in_any_order_and_not_always_the_first()
     assert places.min() > 15
     assert one_per_account(rows, np.arange(1200), seed=1).tolist() != found.tolist()
     assert one_per_account(rows, np.arange(0), seed=0).size == 0
+
+
+def test_the_lot_that_falls_on_a_date_without_pay_leaves_the_account_out():
+    frame, names = matrix(accounts=2000, months=3, noise=0)
+    every = np.arange(6000)
+    rows = rows_of(frame, names)
+    assert drawn_beforehand(rows, every, seed=0).tolist() == one_per_account(rows, every, seed=0).tolist()
+
+    # half of the accounts left after the third date: three of six were paid
+    frame["missed_after"] = np.where(frame["account_key"] % 2 == 0, 3, 0)
+    rows = rows_of(frame, names)
+    found = drawn_beforehand(rows, every, seed=0)
+    has_left = rows.missed_after[found] > 0
+    assert set(found) < set(one_per_account(rows, every, seed=0))
+    assert (~has_left).sum() == 1000
+    # a binomial of 1,000 has a standard deviation of 16
+    assert has_left.sum() == pytest.approx(500, abs=64)
+    assert drawn_beforehand(rows, np.arange(0), seed=0).size == 0
+
+
+def test_what_is_used_one_month_and_not_the_next_is_not_overstated_by_who_leaves_soon():
+    rng = np.random.default_rng(5)
+    accounts, dates = 20_000, 12
+    uses = rng.random((accounts, dates)) < 0.5
+    leaves = rng.random((accounts, dates)) < np.where(uses, 0.04, 0.10)
+    last = np.where(leaves.any(axis=1), leaves.argmax(axis=1), dates)
+    account, date = np.nonzero(np.arange(dates) <= np.minimum(last, dates - 1)[:, None])
+    frame = pd.DataFrame(
+        {
+            "account_key": account,
+            "observed_at": pd.Timestamp("2025-01-01") + pd.to_timedelta(date * 30, unit="D"),
+            "known_at": pd.Timestamp("2025-02-07") + pd.to_timedelta(date * 30, unit="D"),
+            "retained": last[account] > date,
+            "missed_after": np.maximum(dates - 1 - last, 0)[account],
+            "plan": "basic",
+            "size_stratum": "1-4",
+            "used": uses[account, date].astype(float),
+        }
+    )
+    rows = rows_of(frame, ["used"])
+    used = rows.features[:, 0] > 0
+
+    def difference(places):
+        return rows.outcome[places][used[places]].mean() - rows.outcome[places][~used[places]].mean()
+
+    every = np.arange(used.size)
+    # planted: 6 points in every month
+    assert difference(every) == pytest.approx(0.06, abs=0.005)
+    assert difference(drawn_beforehand(rows, every, seed=0)) == pytest.approx(0.06, abs=0.012)
+    assert difference(one_per_account(rows, every, seed=0)) > 0.08
 
 
 def test_a_large_matrix_is_cut_by_whole_accounts():

@@ -44,12 +44,10 @@ def pooled(rows, name):
 # --- truth --------------------------------------------------------------------------------------------------------------
 
 
-def test_staying_of_one_row_by_hand():
-    # one date: three months with .9 each
-    assert feature_worlds._staying_of_one_row(np.array([0.9]), np.array([1])) == pytest.approx(0.729)
-    # two dates: who leaves in the first month has one row, in the second or third two, all lost; in the fourth one of two stays
-    wanted = 0.9**3 * 0.1 / 2 + 0.9**4
-    assert feature_worlds._staying_of_one_row(np.array([0.9]), np.array([2])) == pytest.approx(wanted)
+def test_paying_when_drawn_by_hand():
+    found = feature_worlds._paying_when_drawn(np.array([0.9, 0.9, 0.8]), np.array([0, 2, 1]), np.array([1, 1, 3]))
+    # on its first date everyone pays; two months on .9 · .9; of three dates from the first month on .8, .64 and .512
+    assert found == pytest.approx([1.0, 0.81, (0.8 + 0.64 + 0.512) / 3])
 
 
 def test_a_features_true_difference_by_hand():
@@ -70,7 +68,13 @@ def test_the_true_difference_is_what_many_drawn_accounts_show():
     )
     dates = np.sort(frame["observed_at"].unique())
     assert dates.size == feature_worlds.DATES
-    rows = frame.loc[frame["observed_at"] >= dates[6]].sample(frac=1, random_state=1).drop_duplicates("account_key")
+    # of each account any date from its first one among the last four on, where it still pays
+    later = frame.loc[frame["observed_at"] >= dates[6]]
+    first = np.searchsorted(dates, later.groupby("account_key")["observed_at"].min())
+    lot = pd.Series(
+        dates[np.random.default_rng(5).integers(first, dates.size)], later["account_key"].drop_duplicates().sort_values()
+    )
+    rows = later.loc[later["observed_at"] == later["account_key"].map(lot)]
     for each in world.items:
         if each.role in {"planted", "copied", "null"}:
             assert pooled(rows, each.name) == pytest.approx(truth[each.name], abs=0.02)

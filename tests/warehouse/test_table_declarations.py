@@ -273,7 +273,7 @@ DEPENDENCIES = {
         "usage_threshold",
     ),
     "feature_adoption": ("account_event_daily", "account_history", "account_tenure", "rule_events"),
-    "feature_importance": ("account_history", "accounts", "feature_adoption", "feature_matrix"),
+    "feature_importance": ("account_history", "accounts", "feature_adoption", "feature_matrix", "observation_dates"),
     "feature_matrix": (
         "account_copies",
         "account_event_daily",

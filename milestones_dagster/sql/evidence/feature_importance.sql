@@ -36,7 +36,7 @@ columns:
   cut: DOUBLE -- Value of the feature from which on an account has it, chosen on the fitted rows; median over the folds, NULL where it never differs.
   accounts_with: BIGINT NOT NULL [accounts] -- Held-out accounts at or above the cut, their plan including the feature.
   accounts_without: BIGINT NOT NULL [accounts] -- Those below it.
-  association: DOUBLE -- Share retained of the former less that of the latter, among accounts alike in plan and size (Mantel-Haenszel), one date of each account; what changes from month to month is overstated (ADR 0023).
+  association: DOUBLE -- Share retained of the former less that of the latter, among accounts alike in plan and size (Mantel-Haenszel), at one date of each, drawn before anything is known of what became of it.
   association_low: DOUBLE -- Lower 95 % bound (Sato's variance).
   association_high: DOUBLE -- Upper 95 % bound.
   association_p: DOUBLE -- Cochran-Mantel-Haenszel over plan and size, without continuity correction.
@@ -75,13 +75,31 @@ columns:
   split: VARCHAR NOT NULL -- `time and account`, or `account` where there are too few rows for the former.
   note: VARCHAR NOT NULL -- What a reader must know of this ranking.
 */
+WITH missed AS (
+  -- possible dates as in month_landmarks: the outcome known, and the account could leave by the terms of what it paid last
+  SELECT
+    d.account_key,
+    d.observed_at,
+    SUM(
+      CASE
+        WHEN d.is_paying OR d.known_at > o.evidence_as_of THEN 0
+        WHEN NOT p.is_locked_included AND COALESCE(d.carried_renewal_at > d.outcome_to, FALSE) THEN 0
+        ELSE 1
+      END
+    ) OVER (PARTITION BY d.account_key ORDER BY d.observed_at DESC ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS dates
+  FROM observation_dates AS d
+  CROSS JOIN run.observation AS o
+  CROSS JOIN config.policy AS p
+  WHERE d.kind IN ('start', 'month') AND p.retention_form = 'horizon'
+)
 -- the settings of the forest, the benchmark's bounds and the plans of each feature are read in Python: named here too, so that an edit makes the ranking again
-SELECT m.*, a.account_id, h.mrr AS account_mrr
+SELECT m.*, a.account_id, h.mrr AS account_mrr, CAST(COALESCE(d.dates, 0) AS BIGINT) AS missed_after
 FROM feature_matrix AS m
 CROSS JOIN config.feature_ranking AS r
 CROSS JOIN config.policy AS p
 CROSS JOIN (SELECT COUNT(*) AS pairs FROM config.feature_plan AS l) AS f
 JOIN accounts AS a ON a.account_key = m.account_key
+LEFT JOIN missed AS d ON d.account_key = m.account_key AND d.observed_at = m.observed_at
 LEFT JOIN account_history AS h
   ON h.account_key = m.account_key
   AND h.valid_from <= m.observed_at
