@@ -194,7 +194,7 @@ class RawDays:
             kept = replace(record, state="refused", reason=json.dumps([error.reason, error.recovery]))
             if before is not None:
                 kept = replace(kept, rows=before.rows, home_day=before.home_day, columns=before.columns)
-            operations.remember_file(self.warehouse, kept, None, self.run_id, self.now)
+            operations.remember_files(self.warehouse, source.name, [(kept, None)], self.run_id, self.now)
             raise
         new_columns[str(path)] = note.new_columns
         home = self._home_day(source, inspection.days, modified_at, path)
@@ -237,12 +237,11 @@ class RawDays:
             days: dict[str, dict[date, tuple[int, int]]] = defaultdict(dict)
             for file, day, total, refused in self.warehouse.rows(counted):
                 days[file][day] = (total, refused)
-            for file in batch:
-                touched = days.get(file.file, {})
-                refused_rows = sum(refused for _, refused in touched.values())
-                record = replace(file, refused_rows=refused_rows)
-                news = new_columns.get(file.file, ())
-                operations.remember_file(self.warehouse, record, touched, self.run_id, self.now, news)
+            found = [
+                (replace(file, refused_rows=sum(refused for _, refused in days[file.file].values())), days[file.file])
+                for file in batch
+            ]
+            operations.remember_files(self.warehouse, source.name, found, self.run_id, self.now, new_columns)
 
     # --- planning --------------------------------------------------------------------------------------------------
 

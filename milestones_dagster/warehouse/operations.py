@@ -5,10 +5,11 @@ whoever makes them.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from sqlglot import exp
 
@@ -125,36 +126,47 @@ def file_days(warehouse: Warehouse) -> list[FileDay]:
     )
 
 
-def remember_file(
+def remember_files(
     warehouse: Warehouse,
-    file: KnownFile,
-    days: Mapping[date, tuple[int, int]] | None,
+    source: str,
+    files: Sequence[tuple[KnownFile, Mapping[date, tuple[int, int]] | None]],
     run_id: str,
     now: datetime,
-    new_columns: Iterable[str] = (),
+    new_columns: Mapping[str, Iterable[str]] = MappingProxyType({}),
 ) -> None:
-    """Records a file of events as last seen, with what is to be told of it.
+    """Records files of an event source as last seen, in one transaction, with what is to be told of them.
 
-    `days` (rows, refused rows by day) replaces what was known of its days, None keeps it; `new_columns` are those that earlier
-    files did not have.
+    Beside a file stand rows and refused rows by day, which replace what was known of its days, or None, which keeps it.
+    `new_columns` are those that earlier files did not have, by file.
     """
+    names = {"source": "VARCHAR", "file": "VARCHAR"}
+    of_files = "WHERE source = ? AND file IN (SELECT unnest(?::VARCHAR[]))"
     with warehouse.transaction():
-        warehouse.execute("DELETE FROM operations.source_files WHERE source = ? AND file = ?", [file.source, file.file])
-        warehouse.execute(
-            "INSERT INTO operations.source_files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        warehouse.execute(f"DELETE FROM operations.source_files {of_files}", [source, [file.file for file, _ in files]])
+        warehouse.insert(
+            exp.table_("source_files", db="operations"),
+            {
+                **names, "size_bytes": "BIGINT", "modified_at": "TIMESTAMP", "content_hash": "VARCHAR", "mapping_hash": "VARCHAR",
+                "rows": "BIGINT", "refused_rows": "BIGINT", "home_day": "DATE", "state": "VARCHAR", "reason": "VARCHAR",
+                "columns": "VARCHAR", "run_id": "VARCHAR", "seen_at": "TIMESTAMP",
+            },
             [
-                file.source, file.file, file.size_bytes, file.modified_at, file.content_hash, file.mapping_hash, file.rows,
-                file.refused_rows, file.home_day, file.state, file.reason, json.dumps(file.columns), run_id, now,
+                (
+                    file.source, file.file, file.size_bytes, file.modified_at, file.content_hash, file.mapping_hash, file.rows,
+                    file.refused_rows, file.home_day, file.state, file.reason, json.dumps(file.columns), run_id, now,
+                )
+                for file, _ in files
             ],
         )  # fmt: skip
-        if days is not None:
-            warehouse.execute("DELETE FROM operations.source_file_days WHERE source = ? AND file = ?", [file.source, file.file])
-            warehouse.insert(
-                exp.table_("source_file_days", db="operations"),
-                {"source": "VARCHAR", "file": "VARCHAR", "day": "DATE", "rows": "BIGINT", "refused_rows": "BIGINT"},
-                [(file.source, file.file, day, rows, refused) for day, (rows, refused) in sorted(days.items())],
-            )
-        note_columns(warehouse, "raw_events", [(Path(file.file), column) for column in new_columns], run_id, now)
+        touched = [(file.file, days) for file, days in files if days is not None]
+        warehouse.execute(f"DELETE FROM operations.source_file_days {of_files}", [source, [file for file, _ in touched]])
+        warehouse.insert(
+            exp.table_("source_file_days", db="operations"),
+            {**names, "day": "DATE", "rows": "BIGINT", "refused_rows": "BIGINT"},
+            [(source, file, day, rows, refused) for file, days in touched for day, (rows, refused) in sorted(days.items())],
+        )
+        news = [(Path(file.file), column) for file, _ in files for column in new_columns.get(file.file, ())]
+        note_columns(warehouse, "raw_events", news, run_id, now)
 
 
 def note_columns(warehouse: Warehouse, table: str, columns: Iterable[tuple[Path, str]], run_id: str, now: datetime) -> None:

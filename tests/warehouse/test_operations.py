@@ -39,24 +39,25 @@ def test_preparing_twice_keeps_what_is_there(warehouse):
 
 def test_a_file_is_remembered_once_with_the_days_that_it_touches_now(warehouse):
     first = known("/one")
-    operations.remember_file(warehouse, first, {january(1): (2, 0), january(2): (3, 1)}, "first", NOW)
+    operations.remember_files(warehouse, "product", [(first, {january(1): (2, 0), january(2): (3, 1)})], "first", NOW)
     assert operations.known_files(warehouse, "product") == {"/one": first}
     assert operations.known_files(warehouse, "support") == {}
     restated = known("/one", "c2", rows=4)
-    operations.remember_file(warehouse, restated, {january(2): (4, 0)}, "second", LATER)
+    operations.remember_files(warehouse, "product", [(restated, {january(2): (4, 0)})], "second", LATER)
     assert operations.known_files(warehouse, "product") == {"/one": restated}
     assert operations.file_days(warehouse) == [("product", "/one", january(2), 4, 0)]
     # a refusal keeps the days
     refused = known("/one", "c3", state="refused", reason='["broken", "mend it"]')
-    operations.remember_file(warehouse, refused, None, "third", LATER)
+    operations.remember_files(warehouse, "product", [(refused, None)], "third", LATER)
     assert operations.known_files(warehouse, "product")["/one"].state == "refused"
     assert operations.file_days(warehouse) == [("product", "/one", january(2), 4, 0)]
 
 
 def test_a_new_column_is_kept_until_it_is_told(warehouse):
-    operations.remember_file(warehouse, known("/folder/one"), {}, "first", NOW, ["browser", "city"])
+    news = {"/folder/one": ["browser", "city"], "/folder/other": ["not of this load"]}
+    operations.remember_files(warehouse, "product", [(known("/folder/one"), {})], "first", NOW, news)
     operations.note_columns(warehouse, "users", [(Path("/users.csv"), "team")], "first", NOW)
-    operations.remember_file(warehouse, known("/folder/two"), {}, "second", LATER)
+    operations.remember_files(warehouse, "product", [(known("/folder/two"), {})], "second", LATER)
     assert operations.untold_columns(warehouse, "raw_events") == [("one", "browser"), ("one", "city")]
     operations.settle_columns(warehouse, "raw_events")
     assert operations.untold_columns(warehouse, "raw_events") == []
@@ -64,13 +65,9 @@ def test_a_new_column_is_kept_until_it_is_told(warehouse):
 
 
 def test_a_file_is_moved_only_where_its_content_is_loaded_elsewhere(warehouse):
-    for file, content, state in (
-        ("/old", "x", "loaded"),
-        ("/new", "x", "loaded"),
-        ("/gone", "y", "loaded"),
-        ("/bad", "y", "refused"),
-    ):
-        operations.remember_file(warehouse, known(file, content, state=state), {january(1): (2, 0)}, "run", NOW)
+    found = [("/old", "x", "loaded"), ("/new", "x", "loaded"), ("/gone", "y", "loaded"), ("/bad", "y", "refused")]
+    files = [(known(file, content, state=state), {january(1): (2, 0)}) for file, content, state in found]
+    operations.remember_files(warehouse, "product", files, "run", NOW)
     gone = {("product", "/old"), ("product", "/gone"), ("support", "/old")}
     assert operations.forget_moved(warehouse, "product", gone) == {("product", "/old")}
     assert set(operations.known_files(warehouse, "product")) == {"/new", "/gone", "/bad"}
