@@ -16,7 +16,7 @@ from milestones_dagster.config.relations import Relation
 from milestones_dagster.config.sources import EventSource
 from milestones_dagster.warehouse.duckdb import DIALECT, SCRATCH, Warehouse, empty_rows, scratch
 from milestones_dagster.warehouse.operations import KnownFile
-from milestones_dagster.warehouse.source_mapping import rows_of
+from milestones_dagster.warehouse.source_mapping import Looked, rows_of
 from milestones_dagster.warehouse.source_reader import call
 from milestones_dagster.warehouse.source_types import standard_types
 
@@ -39,6 +39,8 @@ class DayRows:
         self.table = warehouse.tables["raw_events"]
         self.sources = sources
         self.quarantine = quarantine
+        # a file is read twice, when it is first seen and when its days are made
+        self._looked: Looked = {}
 
     def attach_files(self, files: Sequence[KnownFile], own_days: Mapping[tuple[str, str], date]) -> None:
         """Makes `run.files` of the files that are read next; the SELECT of raw_events joins it."""
@@ -102,7 +104,7 @@ class DayRows:
         self.warehouse.execute(exp.Create(this=table.copy(), kind="TABLE", replace=True, expression=rows))
 
     def _mapped(self, paths: Mapping[str, Sequence[Path]]) -> exp.Query:
-        parts = [rows_of(self.sources[name], files) for name, files in sorted(paths.items()) if files]
+        parts = [rows_of(self.sources[name], files, self._looked) for name, files in sorted(paths.items()) if files]
         mapped = parts[0] if parts else empty_rows(standard_types(EventSource))
         for part in parts[1:]:
             mapped = exp.union(mapped, part, distinct=False)

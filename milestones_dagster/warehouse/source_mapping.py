@@ -6,7 +6,7 @@ are read (`source_reader.py`), how one value is converted (`source_values.py`) a
 """
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,7 +112,13 @@ def mapped_columns(source: AnySource) -> list[MappedColumn]:
     return standard + [MappedColumn(column, name, "value", key) for name, (column, key) in packed.items()]
 
 
-def rows_of(source: AnySource, paths: Sequence[Path]) -> Query:
+FileFacts = tuple[tuple[tuple[str, str], ...], bool, bool]
+"""Types of the mapped columns of a file, whether its reader can number its rows, and whether it has events without an id."""
+Looked = MutableMapping[tuple[str, Path, int, int], FileFacts]
+"""What is known of files that were looked at, by source, path, size and time of change."""
+
+
+def rows_of(source: AnySource, paths: Sequence[Path], looked: Looked | None = None) -> Query:
     """Return the query for the mapped rows of files of a source; it looks at the files' columns and for rows without an id.
 
     Columns of an event source: event_id, account_id, user_id, event VARCHAR, occurred_at TIMESTAMP (UTC; NULL when
@@ -127,6 +133,11 @@ def rows_of(source: AnySource, paths: Sequence[Path]) -> Query:
 
     With `sql:` the rows of a file are numbered as that query gives them.
 
+    Args:
+        source: the source.
+        paths: its files.
+        looked: is asked before a file is looked at, and filled; of one definition of the source.
+
     Raises:
         ValueError: when there are no paths.
         FileRefused: when the columns of a file cannot be read, or a mapped one is missing.
@@ -134,15 +145,19 @@ def rows_of(source: AnySource, paths: Sequence[Path]) -> Query:
     """
     if not paths:
         raise ValueError("rows_of needs at least one file")
-    groups: dict[tuple[tuple[tuple[str, str], ...], bool, bool], list[Path]] = {}
+    looked = {} if looked is None else looked
+    groups: dict[FileFacts, list[Path]] = {}
     with duckdb.connect() as connection:
         for path in paths:
-            try:
-                types, is_numbered = _layout(connection, source, path)
-                is_nameless = _has_nameless_rows(connection, source, path, types)
-            except duckdb.Error as error:
-                raise refusal_of(source, path, error) from error
-            groups.setdefault((tuple(types.items()), is_numbered, is_nameless), []).append(path)
+            key = (source.name if isinstance(source, EventSource) else "", path, *_version(path))
+            if key not in looked:
+                try:
+                    types, is_numbered = _layout(connection, source, path)
+                    is_nameless = _has_nameless_rows(connection, source, path, types)
+                except duckdb.Error as error:
+                    raise refusal_of(source, path, error) from error
+                looked[key] = (tuple(types.items()), is_numbered, is_nameless)
+            groups.setdefault(looked[key], []).append(path)
     return _together(
         mapped_rows(source, _raw_rows(source, files, dict(types), is_numbered), dict(types), is_nameless=is_nameless)
         for (types, is_numbered, is_nameless), files in groups.items()
@@ -215,6 +230,15 @@ def refuse_missing(source: AnySource, path: Path, columns: Iterable[str]) -> Non
             + (f"; the closest is `{folded[close[0]]}`" if close else ""),
             f"correct {column.key} in sources.yaml, or deliver the file with this column",
         )
+
+
+def _version(path: Path) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except OSError:
+        # whoever looks at it next says what is wrong
+        return 0, 0
+    return status.st_size, status.st_mtime_ns
 
 
 def _layout(connection: duckdb.DuckDBPyConnection, source: AnySource, path: Path) -> tuple[dict[str, str], bool]:

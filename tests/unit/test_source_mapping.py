@@ -10,6 +10,7 @@ import pytest
 from test_source_world import SHORT_COLUMNS, event_source, mapped, new_york, parquet, text
 
 from milestones_dagster.config.sources import AccountSource, SubscriptionSource, UserSource
+from milestones_dagster.warehouse import source_mapping
 from milestones_dagster.warehouse.source_files import FileRefused
 from milestones_dagster.warehouse.source_mapping import rows_of
 
@@ -163,3 +164,26 @@ def test_many_delimited_files_make_one_query_that_plans(connection, tmp_path):
     paths = [text(tmp_path / f"{n:04}.csv", f"id,company,name,at\n{n},a,e,2025-01-01\n") for n in range(400)]
     rows = mapped(connection, event_source(columns=SHORT_COLUMNS), *paths)
     assert [int(row["event_id"]) for row in rows] == list(range(400))
+
+
+def test_a_file_is_looked_at_once_and_again_when_it_changes(connection, tmp_path, monkeypatch):
+    asked: list[str] = []
+    layout = source_mapping._layout
+    monkeypatch.setattr(source_mapping, "_layout", lambda *given: asked.append(given[2].name) or layout(*given))
+    source, looked = event_source(columns=SHORT_COLUMNS), {}
+
+    def ids() -> list[str]:
+        query = rows_of(source, [path], looked).sql(dialect="duckdb")
+        return [row[0] for row in connection.execute(f"SELECT event_id FROM ({query}) ORDER BY file_row").fetchall()]
+
+    path = text(tmp_path / "e.csv", "id,company,name,at\n1,a,e,2025-01-01\n")
+    assert [ids(), ids()] == [["1"], ["1"]]
+    assert asked == ["e.csv"]
+    text(path, "id,company,name,at\n1,a,e,2025-01-01\n,a,e,2025-01-01\n")
+    # the new row has no id, and is named by its content
+    first, second = ids()
+    assert (first, len(second)) == ("1", 32)
+    assert asked == ["e.csv"] * 2
+    path.unlink()
+    with pytest.raises(FileRefused, match=r"e\.csv"):
+        ids()
