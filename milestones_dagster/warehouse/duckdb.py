@@ -55,8 +55,8 @@ class Warehouse:
             self.execute(exp.Create(this=exp.to_identifier(schema, quoted=True), kind="SCHEMA", exists=True))
 
     def execute(self, statement: exp.Expr | str, parameters: Sequence[object] | None = None) -> duckdb.DuckDBPyConnection:
-        """Runs one statement, given as text of ours or as an expression."""
-        text = statement if isinstance(statement, str) else statement.sql(dialect=DIALECT)
+        """Runs one statement, given as text of ours or as an expression, which is not copied for its text to be written."""
+        text = statement if isinstance(statement, str) else statement.sql(dialect=DIALECT, copy=False)
         return self.connection.execute(text, parameters) if parameters is not None else self.connection.execute(text)
 
     def rows(self, statement: exp.Expr | str, parameters: Sequence[object] | None = None) -> list[tuple[Any, ...]]:

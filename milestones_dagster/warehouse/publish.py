@@ -228,17 +228,22 @@ def _selected(warehouse: Warehouse, table: Table, inputs: Inputs, narrowed: Mapp
 
 
 def _ordered(table: Table, select: exp.Query) -> exp.Query:
-    return exp.select("*").from_(select.subquery("made")).order_by(*(exp.column(name) for name in table.order))
+    return _from(select).order_by(*(exp.column(name) for name in table.order), copy=False)
+
+
+def _from(select: exp.Query) -> exp.Select:
+    """All columns of a query, which is not copied: the tree is large and has no other owner."""
+    return exp.select("*").from_(select.subquery("made", copy=False), copy=False)
 
 
 def _stage_part(warehouse: Warehouse, table: Table, inputs: Inputs, part: Part) -> None:
     """Stages the rows of a part, and the table as it would stand with them: that is what the gate judges."""
     later = increments.in_months(table, part)
-    made = exp.select("*").from_(_selected(warehouse, table, inputs, increments.months_of(warehouse, table, part)).subquery("made"))
-    warehouse.execute(exp.Create(this=_made(table), kind="TABLE", expression=_ordered(table, made.where(later))))
+    made = _from(_selected(warehouse, table, inputs, increments.months_of(warehouse, table, part)))
+    warehouse.execute(exp.Create(this=_made(table), kind="TABLE", expression=_ordered(table, made.where(later, copy=False))))
     if part.accounts:
-        made = exp.select("*").from_(_selected(warehouse, table, inputs, increments.accounts_of(warehouse, table)).subquery("made"))
-        warehouse.execute(exp.insert(_ordered(table, made.where(later.not_())), _made(table)))
+        made = _from(_selected(warehouse, table, inputs, increments.accounts_of(warehouse, table)))
+        warehouse.execute(exp.insert(_ordered(table, made.where(later.not_(), copy=False)), _made(table), copy=False))
     kept = exp.select("*").from_(published(table)).where(_replaced(table, part).not_())
     whole = exp.union(exp.select("*").from_(_made(table)), kept, distinct=False)
     warehouse.execute(exp.Create(this=staged(table), kind="VIEW", expression=whole))
