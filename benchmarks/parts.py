@@ -90,7 +90,11 @@ def _product(land: str, warehouse: str, *, is_gated: bool) -> dict[str, Any]:
 
     path = Path(warehouse)
     shutil.rmtree(path.parent, ignore_errors=True)
-    return run_product(Path(land) / "config", path, is_gated=is_gated)
+    try:
+        return run_product(Path(land) / "config", path, is_gated=is_gated)
+    except BaseException:
+        shutil.rmtree(path.parent, ignore_errors=True)  # half a warehouse must not be taken for the history of one more day
+        raise
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from benchmarks.measuring import Measured, keep, kept, measure
 PANDAS_MILLIONS = 10
 """Larger companies do not fit into pandas on the machines that this is meant for."""
 SHORT_DAYS = 92
+_WAREHOUSE = "warehouse.duckdb"
 ALL_PARTS = (
     "floor",
     "limit",
@@ -81,23 +82,26 @@ class Plan:
         if any(found.part == part and found.size == size and found.repeat == repeat for found in kept(self.results)):
             return
         work = self.root / f"work{size}"
-        gated = work / "gated" / "warehouse.duckdb"
+        gated = work / "gated" / _WAREHOUSE
         match part:
-            case "floor":
+            case "floor" | "pandas" if part == "floor" or millions <= PANDAS_MILLIONS:
                 self._keep(part, size, repeat, [str(land)], None)
             case "limit":
                 shutil.rmtree(work / "limit", ignore_errors=True)
-                self._keep(part, size, repeat, [str(land), str(work / "limit" / "warehouse.duckdb")], work / "limit")
+                self._keep(part, size, repeat, [str(land), str(work / "limit" / _WAREHOUSE)], work / "limit")
                 shutil.rmtree(work / "limit", ignore_errors=True)
-            case "gated" | "ungated":
-                self._keep(part, size, repeat, [str(land), str(work / part / "warehouse.duckdb")], work / part)
-                shutil.rmtree(work / "ungated", ignore_errors=True)
-            case "pandas" if millions <= PANDAS_MILLIONS:
-                self._keep(part, size, repeat, [str(land)], None)
+            case "gated":
+                self._keep(part, size, repeat, [str(_history(work / "land", land, DAYS)), str(gated)], gated.parent)
+            case "ungated":
+                self._keep(part, size, repeat, [str(land), str(work / part / _WAREHOUSE)], work / part)
+                shutil.rmtree(work / part)
             case "forest" if gated.exists():
                 self._keep(part, size, repeat, [str(gated)], None)
-            case "day" | "day of a short history":
-                self._day(part, millions, repeat, land)
+            case "day":
+                self._day(part, millions, repeat, _history(work / "land", land, DAYS), gated.parent)
+            case "day of a short history":
+                short = work / "day_of_a_short_history"
+                self._day(part, millions, repeat, _history(short / "land", land, SHORT_DAYS), short / "before")
             case "imports" | "help" if millions == self.millions[0]:
                 self.tell(f"{size} M: {part}, {repeat} of {self.repeats}")
                 environment = {"MILESTONES_CONFIG": str(land / "config")}
@@ -116,28 +120,18 @@ class Plan:
         keep(self.results, done)
         return done
 
-    def _day(self, part: str, millions: float, repeat: int, land: Path) -> None:
-        """A history is loaded once, unmeasured; one more day lands; each repetition runs on a copy of that warehouse."""
-        size, is_short = f"{millions:g}", part != "day"
-        base = self.root / f"work{size}" / part.replace(" ", "_")
-        history = base / "land"
-        before, working = base / "before", base / "warehouse"
-        if not (base / "ready").exists():
-            shutil.rmtree(base, ignore_errors=True)
-            _history(history, land, SHORT_DAYS if is_short else DAYS)
+    def _day(self, part: str, millions: float, repeat: int, history: Path, before: Path) -> None:
+        """One more day lands in `history` and is run on a copy of the warehouse that was made from it."""
+        size = f"{millions:g}"
+        if not (before / _WAREHOUSE).exists():
             self.tell(f"{size} M: loading the history for: {part}")
-            measure(
-                f"{part}: history",
-                size,
-                0,
-                [sys.executable, "-m", "benchmarks.parts", "gated", str(history), str(working / "warehouse.duckdb")],
-            )
-            working.rename(before)
-            self._land_day(history, millions)
-            (base / "ready").touch()
+            loaded = [str(history), str(before / _WAREHOUSE)]
+            measure(f"{part}: history", size, 0, [sys.executable, "-m", "benchmarks.parts", "gated", *loaded])
+        working = before.with_name("one_more_day")
         shutil.rmtree(working, ignore_errors=True)
         shutil.copytree(before, working)
-        self._keep(part, size, repeat, [str(history), str(working / "warehouse.duckdb")], working, "day")
+        self._land_day(history, millions)
+        self._keep(part, size, repeat, [str(history), str(working / _WAREHOUSE)], working, "day")
         shutil.rmtree(working)
 
     def _land_day(self, history: Path, millions: float) -> None:
@@ -151,11 +145,13 @@ def _company(millions: float) -> Company:
     return Company(events, default_accounts(events))
 
 
-def _history(history: Path, land: Path, days: int) -> None:
-    """The last `days` days of a landed company, without copying its files: what lands next is one day of the same size."""
+def _history(history: Path, land: Path, days: int) -> Path:
+    """The last `days` days of a landed company, linked anew without what landed since; the next day is as large."""
+    shutil.rmtree(history, ignore_errors=True)
     (history / "events").mkdir(parents=True)
     for path in sorted((land / "events").glob("*.parquet"))[-days:]:
         os.link(path, history / "events" / path.name)
     for path in land.glob("*.parquet"):
         shutil.copy2(path, history / path.name)
     write_config(history)
+    return history
