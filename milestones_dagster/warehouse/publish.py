@@ -206,7 +206,13 @@ def _stage(warehouse: Warehouse, table: Table, inputs: Inputs, state: Behind) ->
         ]
         warehouse.connection.register(_COMPUTED, result)
         select = exp.select(*columns).from_(_COMPUTED)
+    if table.pivot:
+        # a value per account, date and feature, and the wide rows sorted, do not fit into bounded memory at one time
+        warehouse.execute(exp.Create(this=_made(table), kind="TABLE", expression=select))
+        select = exp.select("*").from_(_made(table))
     warehouse.execute(exp.Create(this=staged(table), kind="TABLE", expression=_ordered(table, select)))
+    if table.pivot:
+        warehouse.execute(exp.Drop(tables=[_made(table)], kind="TABLE"))
     if inputs.compute is not None:
         warehouse.connection.unregister(_COMPUTED)
 
