@@ -6,7 +6,7 @@ Put here arithmetic and words. Keep out measuring (`plan.py`). A number whose pa
 # ruff: noqa: E501  (a goal is one line of a table)
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -23,12 +23,13 @@ _SECONDS_SHOWN = 0.005
 
 @dataclass(frozen=True)
 class Spread:
-    """Median, smallest and largest of the repetitions of one number."""
+    """Median, smallest and largest of the repetitions of one number; `at`, the size, where it is the largest that was measured."""
 
     middle: float
     low: float
     high: float
     repeats: int
+    at: str = ""
 
     @classmethod
     def of(cls, values: Iterable[float]) -> "Spread | None":
@@ -114,11 +115,11 @@ def after_counts(found: Measured) -> float:
 def goals(plain: Sequence[str]) -> list[Goal]:
     """What must be reached, in the order of the issue."""
     return [
-        Goal("whole graph without the forest, 100 M events, gates on / limit", "≤ 2.0", "≤ 1.3", "", lambda r: ratio(r.each("gated", "100", without_forest), r.wall("limit", "100"))),
-        Goal("the same, of the tables that the limit makes (no statistics, no Dagster)", "", "", "", lambda r: ratio(r.each("gated", "100", lambda f: compared(f, plain)), r.wall("limit", "100"))),
-        Goal("gates' share of that", "≤ 25 %", "≤ 10 %", "%", lambda r: _hundredfold(r.each("gated", "100", gates_share))),
-        Goal("gates on / gates off, whole run, 100 M events", "", "", "", lambda r: ratio(r.wall("gated", "100"), r.wall("ungated", "100"))),
-        Goal("everything after account_event_daily and rule_events / floor, 100 M events", "≤ 50", "≤ 25", "", lambda r: ratio(r.each("gated", "100", after_counts), r.wall("floor", "100"))),
+        Goal("whole graph without the forest, gates on / limit", "≤ 2.0", "≤ 1.3", "", lambda r: _largest(r, lambda s: ratio(r.each("gated", s, without_forest), r.wall("limit", s)))),
+        Goal("the same, of the tables that the limit makes (no statistics, no Dagster)", "", "", "", lambda r: _largest(r, lambda s: ratio(r.each("gated", s, lambda f: compared(f, plain)), r.wall("limit", s)))),
+        Goal("gates' share of that", "≤ 25 %", "≤ 10 %", "%", lambda r: _hundredfold(_largest(r, lambda s: r.each("gated", s, gates_share)))),
+        Goal("gates on / gates off, whole run", "", "", "", lambda r: _largest(r, lambda s: ratio(r.wall("gated", s), r.wall("ungated", s)))),
+        Goal("everything after account_event_daily and rule_events / floor", "≤ 50", "≤ 25", "", lambda r: _largest(r, lambda s: ratio(r.each("gated", s, after_counts), r.wall("floor", s)))),
         Goal("pandas / product at 10 M events: time", "≥ 10", "≥ 30", "", lambda r: ratio(r.wall("pandas", "10"), r.each("gated", "10", lambda f: compared(f, plain)))),
         Goal("pandas / product at 10 M events: memory", "≥ 5", "≥ 10", "", lambda r: ratio(r.process("pandas", "10", "peak_mb"), r.process("gated", "10", "peak_mb"))),
         Goal("peak memory at 100 M events", "≤ 4 GB", "≤ 2 GB", "MiB", lambda r: r.process("gated", "100", "peak_mb")),
@@ -144,13 +145,16 @@ def markdown(results: Results, plain: Sequence[str], machine: Mapping[str, str])
         f"Commit: {commits}. Measured: {min(dates, default=NOT_RUN)} to {max(dates, default=NOT_RUN)}.",
         f"Load average before the parts: {shown(loads, '')}.",
         "",
-        "| measure | must | aim | measured | smallest to largest | repetitions |",
-        "|---|---|---|---|---|---|",
+        "What must be reached is asked at 100 M events, or at the size that the row names; a row without it shows the largest size measured.",
+        "",
+        "| measure | must | aim | measured | at | smallest to largest | repetitions |",
+        "|---|---|---|---|---|---|---|",
     ]
     for goal in goals(plain):
         found = goal.value(results)
         spread, repeats = (f"{_short(found.low)} to {_short(found.high)}", str(found.repeats)) if found else ("", "")
-        lines.append(f"| {goal.measure} | {goal.must} | {goal.aim} | {shown(found, goal.unit)} | {spread} | {repeats} |")
+        at = f"{found.at} M" if found and found.at else ""
+        lines.append(f"| {goal.measure} | {goal.must} | {goal.aim} | {shown(found, goal.unit)} | {at} | {spread} | {repeats} |")
     lines += ["", "Parts, medians (wall without process start and imports; processor seconds and memory of the whole process):", ""]
     lines += ["| events | part | wall s | processor s | peak MiB | MB on disk afterwards |", "|---|---|---|---|---|---|"]
     for size in results.sizes:
@@ -238,11 +242,11 @@ def _assets(results: Results, size: str) -> list[str]:
 
 def _largest(results: Results, number: Callable[[str], Spread | None]) -> Spread | None:
     """A number at the largest size at which it was measured."""
-    return next((found for size in reversed(results.sizes) if (found := number(size)) is not None), None)
+    return next((replace(found, at=size) for size in reversed(results.sizes) if (found := number(size)) is not None), None)
 
 
 def _hundredfold(spread: Spread | None) -> Spread | None:
-    return None if spread is None else Spread(100 * spread.middle, 100 * spread.low, 100 * spread.high, spread.repeats)
+    return None if spread is None else replace(spread, middle=100 * spread.middle, low=100 * spread.low, high=100 * spread.high)
 
 
 def _short(number: float) -> str:
