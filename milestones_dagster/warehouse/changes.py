@@ -12,6 +12,8 @@ from sqlglot import exp
 
 from milestones_dagster.warehouse.duckdb import Warehouse
 
+EVERYTHING = datetime(1, 1, 1)  # noqa: DTZ001 - times are UTC without zone, here as in the tables
+NOTHING = datetime(9999, 12, 31)  # noqa: DTZ001
 _UNREAD_CHANGES = """FROM operations.changes AS c
     JOIN operations.made_from AS m ON m.dependency = c.table_name AND c.version > m.version WHERE m.table_name = ?"""
 CHANGED_ACCOUNTS = f"SELECT DISTINCT c.account_key {_UNREAD_CHANGES} AND c.account_key IS NOT NULL"
@@ -34,14 +36,14 @@ def versions(warehouse: Warehouse) -> dict[str, int]:
 def record_version(warehouse: Warehouse, table: str, changes: Iterable[tuple[int | None, datetime | None]]) -> None:
     """Gives a table a new state: each change is an account, or the time from which on all accounts changed.
 
-    What every reader has read is forgotten.
+    What every reader has read is forgotten; a table without a reader remembers its last change alone.
     """
     version = versions(warehouse).get(table, 0) + 1
     warehouse.execute("DELETE FROM operations.versions WHERE table_name = ?", [table])
     warehouse.execute("INSERT INTO operations.versions VALUES (?, ?)", [table, version])
     warehouse.execute(
         """DELETE FROM operations.changes WHERE table_name = ?
-        AND version <= (SELECT min(version) FROM operations.made_from WHERE dependency = ?)""",
+        AND version <= coalesce((SELECT min(version) FROM operations.made_from WHERE dependency = ?), version)""",
         [table, table],
     )
     warehouse.insert(
@@ -68,6 +70,28 @@ def changed_since(warehouse: Warehouse, table: str) -> list[datetime]:
     return [row[0] for row in warehouse.rows(f"SELECT c.since {_UNREAD_CHANGES} AND c.since IS NOT NULL", [table])]
 
 
+def first_change(warehouse: Warehouse, table: str, before: int, now: int) -> datetime | None:
+    """The time from which on all accounts differ between two states of a table; `NOTHING` where none does.
+
+    None where what changed between them is not all remembered. `changed_accounts` are those that differ before that time.
+    """
+    rows = warehouse.rows(
+        """SELECT version, min(since) FROM operations.changes WHERE table_name = ? AND version > ? AND version <= ?
+        GROUP BY version""",
+        [table, before, now],
+    )
+    if {version for version, _ in rows} != set(range(before + 1, now + 1)):
+        return None
+    return min((since for _, since in rows if since is not None), default=NOTHING)
+
+
+def changed_accounts(table: str, before: int) -> exp.Query:
+    """The accounts that differ between the state `before` of a table and the one that is published."""
+    changed = exp.column("table_name").eq(exp.Literal.string(table)) & (exp.column("version") > exp.Literal.number(before))
+    of_account = exp.column("account_key").is_(exp.null()).not_()
+    return exp.select("account_key").from_(exp.table_("changes", db="operations")).where(changed & of_account)
+
+
 def made_from(warehouse: Warehouse, table: str) -> dict[str, int]:
     """The state of each table that `table` was made from."""
     return dict(warehouse.rows("SELECT dependency, version FROM operations.made_from WHERE table_name = ?", [table]))
@@ -81,13 +105,16 @@ def increment(warehouse: Warehouse, table: str) -> Increment | None:
 
 def record_increment(warehouse: Warehouse, table: str, made: Increment, read: Mapping[str, int]) -> None:
     """Records what a table by month is made from (`read`: state by table), inside the transaction that publishes its rows."""
-    for name in ("increments", "made_from"):
-        warehouse.execute(
-            exp.delete(exp.table_(name, db="operations"), where=exp.column("table_name").eq(exp.Literal.string(table)))
-        )
+    warehouse.execute("DELETE FROM operations.increments WHERE table_name = ?", [table])
     warehouse.execute("INSERT INTO operations.increments VALUES (?, ?, ?)", [table, made.own, made.as_of])
+    record_read(warehouse, table, read)
+
+
+def record_read(warehouse: Warehouse, reader: str, read: Mapping[str, int]) -> None:
+    """Records which state of each table (`read`) a reader has seen; what changes after it is kept for the reader."""
+    warehouse.execute("DELETE FROM operations.made_from WHERE table_name = ?", [reader])
     warehouse.insert(
         exp.table_("made_from", db="operations"),
         {"table_name": "VARCHAR", "dependency": "VARCHAR", "version": "BIGINT"},
-        [(table, name, version) for name, version in sorted(read.items())],
+        [(reader, name, version) for name, version in sorted(read.items())],
     )

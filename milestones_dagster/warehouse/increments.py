@@ -3,15 +3,15 @@
 Put here what follows from what is remembered of each publication. Keep out how it is kept (`changes.py`), staging and
 publishing (`publish.py`).
 
-A row of a table by month is a function of its own account's rows in other tables (of tables by month, those of its own month or
-of one before it), and of events before the month's close or, where the table has `windows`, before the end of the outcome's
-window. So after a publication it can differ only where an account changed, or from the first month on that holds something new
-or has a window that was open.
+A row of a table by month is a function of its own account's rows in other tables (of tables by month, those of its own month or,
+where the table `reads_back`, of so many before it), and of events before the month's close or, where the table has `windows`,
+before the end of the outcome's window. So after a publication it can differ only where an account changed, or from the first month
+on that holds something new or has a window that was open.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -24,7 +24,6 @@ from milestones_dagster.warehouse.reading import columns_read
 from milestones_dagster.warehouse.table import Relation, Table
 
 ACCOUNT = "account_key"
-EVERYTHING = datetime(1, 1, 1)  # noqa: DTZ001 - times are UTC without zone, here as in the tables
 # beyond these shares it costs less to make all than to pick out: of the accounts of the largest month, of all accounts
 _OPEN_MONTH = 0.25
 _ALL_ACCOUNTS = 0.5
@@ -35,13 +34,15 @@ _CONCERNED = exp.table_("concerned_accounts", db="temp")
 class Part:
     """The rows to be made again: all that are dated `starts_at` (the start of `month`) or later, and all of the concerned accounts.
 
-    `months` is the number of months from there on, `accounts` that of the accounts that changed.
+    `months` is the number of months from there on, `accounts` that of the accounts that changed; `reads_from` is the first month
+    (and its start) whose rows are read for them.
     """
 
     month: date
     starts_at: datetime
     months: int
     accounts: int
+    reads_from: tuple[date, datetime]
 
     def told(self) -> str:
         """The part in words."""
@@ -96,7 +97,7 @@ def part_of(warehouse: Warehouse, table: Table, own: str, as_of: datetime, run: 
         return None
     warehouse.execute(f"CREATE OR REPLACE TEMP TABLE {_CONCERNED.name} AS {changes.CHANGED_ACCOUNTS}", [table.name])
     accounts = int(warehouse.scalar(exp.select(exp.Count(this=exp.Star())).from_(_CONCERNED)))
-    return Part(months[at][0], months[at][1], len(months) - at, accounts)
+    return Part(*months[at], len(months) - at, accounts, months[max(0, at - table.reads_back)])
 
 
 def _news_of_outcomes(before: datetime, differing: Sequence[date], run: Mapping[str, Rows]) -> datetime | None:
@@ -108,7 +109,7 @@ def _news_of_outcomes(before: datetime, differing: Sequence[date], run: Mapping[
     news = [day for day in days if day < evidence_as_of]
     if before < evidence_as_of:
         # what had closed at the as-of time before; before the first month of all nothing had
-        news.append(max((starts_at for _, starts_at in _starts(run) if starts_at <= before), default=EVERYTHING))
+        news.append(max((starts_at for _, starts_at in _starts(run) if starts_at <= before), default=changes.EVERYTHING))
     return min(news, default=None)
 
 
@@ -132,7 +133,7 @@ def months_of(warehouse: Warehouse, table: Table, part: Part) -> dict[str, exp.Q
     for name in table.dependencies:
         above = warehouse.tables[name]
         if above.by == "month" and above.month_of == table.month_of:
-            narrowed[name] = exp.select("*").from_(published(above)).where(in_months(above, part))
+            narrowed[name] = exp.select("*").from_(published(above)).where(_since(above, *part.reads_from))
     return narrowed
 
 
@@ -147,8 +148,13 @@ def accounts_of(warehouse: Warehouse, table: Table) -> dict[str, exp.Query]:
 
 def in_months(table: Table, part: Part) -> exp.Expr:
     """The condition that a row is dated in the months of `part` or later."""
-    column = exp.column(table.month_of)
-    return column >= _instant(part.starts_at) if table.month_of != "month" else column >= _day(part.month)
+    return _since(table, part.month, part.starts_at)
+
+
+def dated_from(table: Table, since: datetime) -> exp.Expr:
+    """The condition that a row of a table by month is of the time `since`, as `record_changes` remembers it, or later."""
+    # a month is remembered as the instant at which it starts somewhere on earth: up to 14 hours before its date says so
+    return _since(table, (since + timedelta(hours=14)).date().replace(day=1), since)
 
 
 def is_concerned() -> exp.Expr:
@@ -157,8 +163,10 @@ def is_concerned() -> exp.Expr:
 
 
 def is_followed(warehouse: Warehouse, name: str) -> bool:
-    """Whether a table by month reads `name` and asks which of its accounts changed."""
+    """Whether somebody asks which accounts of a table changed: the serving copy of one by month, or one by month that reads it."""
     table = warehouse.tables[name]
+    if table.by == "month":
+        return True
     is_read = any(other.by == "month" and name in other.dependencies for other in warehouse.tables.values())
     return is_read and table.by != "day" and ACCOUNT in _names(table)
 
@@ -171,7 +179,7 @@ def record_changes(
     Called inside the transaction, before the rows take the table's name. `replaced` is None where there is nothing comparable.
     """
     if replaced is None:
-        changes.record_version(warehouse, table.name, [(None, EVERYTHING)])
+        changes.record_version(warehouse, table.name, [(None, changes.EVERYTHING)])
         return
     dated = _date_of(table)
     placed = exp.alias_(dated, "dated") if dated is not None else exp.alias_(exp.cast(exp.null(), "TIMESTAMP"), "dated")
@@ -196,7 +204,7 @@ def record_changes(
     most = max(accounts for *_, accounts in found)
     open_months = [first_at for _, first_at, changed, _ in found if changed > share * most]
     if dated is None and open_months:
-        changes.record_version(warehouse, table.name, [(None, EVERYTHING)])
+        changes.record_version(warehouse, table.name, [(None, changes.EVERYTHING)])
         return
     since = min(open_months, default=None)
     earlier = "" if since is None else f"AND dated < {_instant(since).sql(dialect=DIALECT)}"
@@ -232,7 +240,7 @@ def _in_run(since: datetime, table: Table, run: Mapping[str, Rows]) -> datetime:
     """The instant of a row's time: a month is told by the date of its first day in the reporting zone."""
     if table.by == "month" and table.month_of != "month":
         return since
-    return dict(_starts(run)).get(since.date(), EVERYTHING)
+    return dict(_starts(run)).get(since.date(), changes.EVERYTHING)
 
 
 def _starts(run: Mapping[str, Rows]) -> list[tuple[date, datetime]]:
@@ -245,6 +253,11 @@ def _starts(run: Mapping[str, Rows]) -> list[tuple[date, datetime]]:
 def _signed(sign: int) -> exp.Expr:
     hashed = exp.cast(exp.Anonymous(this="hash", expressions=[exp.column("held")]), "HUGEINT")
     return hashed if sign > 0 else exp.Neg(this=hashed)
+
+
+def _since(table: Table, month: date, starts_at: datetime) -> exp.Expr:
+    column = exp.column(table.month_of)
+    return column >= _instant(starts_at) if table.month_of != "month" else column >= _day(month)
 
 
 def _names(table: Table) -> set[str]:

@@ -3,8 +3,8 @@
 Put here how the copy is made and when it is not. Keep out which tables are public (`orchestration`).
 
 The file is never changed in its place. Where it is the one that this warehouse made last, by the same DuckDB, the next one begins
-as a copy of it in which only the tables are written again whose rows differ; everywhere else it is made whole. Both hold the same
-rows in the same order.
+as a copy of it in which only the tables are written again whose rows differ, and of tables by month only those rows; everywhere
+else it is made whole. Both hold the same rows. A table that is written whole lies in its order; replaced rows lie after the others.
 """
 
 import shutil
@@ -16,11 +16,13 @@ from pathlib import Path
 import duckdb
 from sqlglot import exp
 
-from milestones_dagster.warehouse import cutoff, operations
+from milestones_dagster.warehouse import changes, cutoff, increments, operations
 from milestones_dagster.warehouse.duckdb import Warehouse, published
 from milestones_dagster.warehouse.table import Table
 
 _CATALOGUE = "serving_copy"
+_READER = "serving copy"
+"""As which the copy remembers the states of the tables that it was made from; no table has a blank in its name."""
 _FORM = f"1 duckdb {duckdb.__version__}"
 """How a copy is laid out: one of another form is made whole."""
 MOST_FREE = 0.25
@@ -33,11 +35,15 @@ class ServingError(Exception):
 
 @dataclass(frozen=True)
 class Served:
-    """The serving copy that stands: `left_out` are the optional tables not in it, `written` those that were written for it."""
+    """The serving copy that stands: `left_out` are the optional tables not in it, `written` those that were written for it.
+
+    Of those of `written` that are `in_part` too, only the rows were written that differed.
+    """
 
     path: Path
     left_out: tuple[str, ...]
     written: tuple[str, ...]
+    in_part: tuple[str, ...] = ()
 
 
 def serving_path(warehouse_path: Path) -> Path:
@@ -65,15 +71,16 @@ def publish_serving(warehouse: Warehouse, tables: Sequence[Table], optional: Seq
     if held == wanted:
         return Served(target, left_out, ())
     kept = {name for name, state in held.items() if wanted.get(name) == state}
+    parts = _parts(warehouse, served, held, kept)
     aside = target.with_suffix(".duckdb.tmp")
-    if not kept or not _renewed(warehouse, target, aside, served, held, kept):
-        kept = set()
+    if not (kept or parts) or not _renewed(warehouse, target, aside, served, held, kept, parts):
+        kept, parts = set(), {}
         _clear(aside)
         with _attached(warehouse, aside):
             _write(warehouse, served.values())
     aside.replace(target)
     _remember(warehouse, target, wanted)
-    return Served(target, left_out, tuple(name for name in served if name not in kept))
+    return Served(target, left_out, tuple(name for name in served if name not in kept), tuple(parts))
 
 
 def _fitting(warehouse: Warehouse, tables: Sequence[Table], optional: Sequence[Table]) -> list[Table]:
@@ -97,9 +104,10 @@ def _fitting(warehouse: Warehouse, tables: Sequence[Table], optional: Sequence[T
 # --- what stands ----------------------------------------------------------------------------------------------------
 
 
-def _state(warehouse: Warehouse, table: Table) -> str:
-    """What a table's copy depends on: its rows, its place and the order of its rows."""
-    return " ".join([*cutoff.states(warehouse, [table.name]), table.schema, *table.order])
+def _state(warehouse: Warehouse, table: Table, version: int | None = None) -> str:
+    """What a table's copy depends on: its rows (of the `version` given, or as published), its place and the order of its rows."""
+    rows = cutoff.states(warehouse, [table.name]) if version is None else [f"{table.name}:{version}"]
+    return " ".join([*rows, table.schema, *table.order])
 
 
 def _held(warehouse: Warehouse, target: Path) -> dict[str, str]:
@@ -119,6 +127,8 @@ def _remember(warehouse: Warehouse, target: Path, states: Mapping[str, str]) -> 
     """Records what the standing copy holds; a run that ends before this has the next one made whole."""
     with warehouse.transaction():
         warehouse.execute("DELETE FROM operations.served")
+        versions = changes.versions(warehouse)
+        changes.record_read(warehouse, _READER, {name: versions[name] for name in states if name in versions})
         warehouse.insert(
             exp.table_("served", db="operations"),
             {"copy": "VARCHAR", "table_name": "VARCHAR", "state": "VARCHAR"},
@@ -126,13 +136,35 @@ def _remember(warehouse: Warehouse, target: Path, states: Mapping[str, str]) -> 
         )
 
 
+def _parts(
+    warehouse: Warehouse, served: Mapping[str, Table], held: Mapping[str, str], kept: Collection[str]
+) -> dict[str, exp.Expr]:
+    """The condition on the rows in which the standing copy differs, of each table by month of which that is known and not all."""
+    seen, now = changes.made_from(warehouse, _READER), changes.versions(warehouse)
+    parts: dict[str, exp.Expr] = {}
+    for name, table in served.items():
+        if table.by != "month" or name in kept or name not in seen or held.get(name) != _state(warehouse, table, seen[name]):
+            continue
+        since = changes.first_change(warehouse, name, seen[name], now[name])
+        if since not in {None, changes.EVERYTHING}:
+            account = exp.column(increments.ACCOUNT).isin(query=changes.changed_accounts(name, seen[name]))
+            parts[name] = account if since == changes.NOTHING else account.or_(increments.dated_from(table, since))
+    return parts
+
+
 # --- writing --------------------------------------------------------------------------------------------------------
 
 
 def _renewed(
-    warehouse: Warehouse, target: Path, aside: Path, served: Mapping[str, Table], held: Collection[str], kept: Collection[str]
+    warehouse: Warehouse,
+    target: Path,
+    aside: Path,
+    served: Mapping[str, Table],
+    held: Collection[str],
+    kept: Collection[str],
+    parts: Mapping[str, exp.Expr],
 ) -> bool:
-    """Makes the next copy out of the standing one, but for the `kept` tables; whether that succeeded."""
+    """Makes the next copy out of the standing one, whose `kept` tables stay and of which `parts` are replaced; whether it could."""
     _clear(aside)
     shutil.copyfile(target, aside)
     try:
@@ -140,11 +172,16 @@ def _renewed(
             places = _places(warehouse)
             if set(places) != set(held):
                 return False
-            for name in sorted(set(held) - set(kept)):
+            for name in sorted(set(held) - set(kept) - set(parts)):
                 warehouse.execute(exp.Drop(tables=[_place(places[name], name)], kind="TABLE"))
+            for name, part in parts.items():
+                warehouse.execute(exp.delete(_place(places[name], name), where=part))
             # what is dropped is free to be written over from a checkpoint on
             warehouse.execute(f"CHECKPOINT {_CATALOGUE}")
-            _write(warehouse, [table for name, table in served.items() if name not in kept])
+            _write(warehouse, [table for name, table in served.items() if name not in kept and name not in parts])
+            for name, part in parts.items():
+                rows = exp.select("*").from_(published(served[name])).where(part)
+                warehouse.execute(exp.insert(_ordered(served[name], rows), _place(places[name], name), copy=False))
             warehouse.execute(f"CHECKPOINT {_CATALOGUE}")
             for schema in set(places.values()) - {table.schema for table in served.values()}:
                 warehouse.execute(exp.Drop(tables=[exp.table_(schema, db=_CATALOGUE, quoted=True)], kind="SCHEMA"))
@@ -169,8 +206,12 @@ def _write(warehouse: Warehouse, tables: Collection[Table]) -> None:
         name = exp.table_(schema, db=_CATALOGUE, quoted=True)
         warehouse.execute(exp.Create(this=name, kind="SCHEMA", exists=True))
     for table in tables:
-        ordered = exp.select("*").from_(published(table)).order_by(*(exp.column(column) for column in table.order))
+        ordered = _ordered(table, exp.select("*").from_(published(table)))
         warehouse.execute(exp.Create(this=_place(table.schema, table.name), kind="TABLE", expression=ordered))
+
+
+def _ordered(table: Table, rows: exp.Select) -> exp.Select:
+    return rows.order_by(*(exp.column(column) for column in table.order), copy=False)
 
 
 def _place(schema: str, name: str) -> exp.Table:

@@ -58,6 +58,7 @@ _KNOWN_HEADER_KEYS = {
     "by",
     "month_of",
     "windows",
+    "reads_back",
     "keeps",
     "then",
     "also",
@@ -98,6 +99,7 @@ class Table:
 
     `by` is `day` for a table that is replaced by UTC days, `month` for one that is replaced by months and accounts, and else None;
     `month_of` is the column that tells a row's month; `windows` names the table of the outcomes' windows on which its rows hang;
+    `reads_back` is how many months before its own a row reads of other tables by month;
     `then` names a function `evidence.<module>.<name>`
     that turns the SELECT's frame (and the tables of `also`) into the table; `keeps` says that the SELECT reads the table's
     own published rows; `pivot` says that the SELECT's (feature, value) pairs become one column per configured feature;
@@ -119,6 +121,7 @@ class Table:
     by: str | None = None
     month_of: str = "month"
     windows: str | None = None
+    reads_back: int = 0
     keeps: bool = False
     then: str | None = None
     also: tuple[str, ...] = ()
@@ -273,6 +276,8 @@ def _read(path: Path) -> Table:
         if name not in names:
             raise TableError(f"{path}: key column {name!r} is not among the declared columns")
     _check_by(path, header, names)
+    if header.get("pivot") and "account_key" not in header["key"]:
+        raise TableError(f"{path}: a table that pivots has `account_key` in its key, by which it is made wide")
     return Table(
         name=path.stem,
         schema=path.parent.name,
@@ -285,6 +290,7 @@ def _read(path: Path) -> Table:
         by=header.get("by"),
         month_of=header.get("month_of", "month"),
         windows=header.get("windows"),
+        reads_back=header.get("reads_back", 0),
         keeps=bool(header.get("keeps", False)),
         then=header.get("then"),
         also=tuple(header.get("also", ())),
@@ -305,7 +311,10 @@ def _check_by(path: Path, header: Mapping[str, Any], names: Collection[str]) -> 
         wanted = {"account_key", header.get("month_of", "month")}
         if missing := sorted(wanted - set(names)):
             raise TableError(f"{path}: a table by month has the column {missing[0]!r}, which tells whose or of when a row is")
-    elif other := sorted({"month_of", "windows"} & set(header)):
+        back = header.get("reads_back", 0)
+        if not isinstance(back, int) or isinstance(back, bool) or back < 0:
+            raise TableError(f"{path}: `reads_back: {back}` is no number of months")
+    elif other := sorted({"month_of", "windows", "reads_back"} & set(header)):
         raise TableError(f"{path}: `{other[0]}` is of tables by month alone")
 
 

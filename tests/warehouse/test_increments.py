@@ -8,16 +8,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from daily_company import Company, digests
 from scenario import EVENT_TYPES, at, event, made, subscription, write_parquet, write_yaml
 
 from milestones_dagster.warehouse import changes, operations
 from milestones_dagster.warehouse.publish import Publishing
+from milestones_dagster.warehouse.serving import Served, publish_serving
 from milestones_dagster.warehouse.table import load_tables
 
 BY_MONTH = (
-    "account_months", "area_months", "customer_milestones", "feature_matrix", "maturity_categories", "month_landmarks",
+    "account_months", "area_months", "area_success", "customer_milestones", "feature_matrix", "maturity_categories", "month_landmarks",
     "observation_dates", "retention_outcomes", "usage_ratio",
 )  # fmt: skip
 
@@ -33,6 +35,22 @@ def _wanted() -> list[str]:
 
 
 WANTED = _wanted()
+
+
+def served(company: Company) -> Served:
+    """The serving copy after a run; it holds the published rows."""
+    with made(company.config, tables=()) as result:
+        tables = [
+            table for table in (result.session.declared.tables[name] for name in WANTED) if table.schema not in {"raw", "staging"}
+        ]
+        copy = publish_serving(result.session.warehouse, tables)
+        with duckdb.connect(str(copy.path), read_only=True) as connection:
+            for table in tables:
+                rows = connection.execute(f"FROM {table.schema}.{table.name}").fetchall()
+                assert sorted(map(repr, rows)) == sorted(
+                    map(repr, result.session.warehouse.rows(f"FROM {table.schema}.{table.name}"))
+                )
+    return copy
 
 
 def parts(outcomes: Mapping[str, Publishing]) -> dict[str, tuple[int, int]]:
@@ -62,8 +80,10 @@ def company(first) -> Company:
 
 
 def test_a_messy_company_day_by_day_is_the_company_rebuilt(company, monkeypatch):
+    assert served(company).in_part == ()
     company.deliver("2025-04-29")
     assert set(parts(company.assert_as_rebuilt())) == set(BY_MONTH)
+    assert set(served(company).in_part) >= {"account_months", "area_success", "customer_milestones"}
 
     # over the end of the month; of one of its days rows are missing, which come late with some of February
     company.deliver("2025-05-01", without=lambda row: row["occurred_at"].minute % 2 == 0)
@@ -72,6 +92,8 @@ def test_a_messy_company_day_by_day_is_the_company_rebuilt(company, monkeypatch)
     wrong = event("a03", "chat", "2025-02-11 10:00", user="a03-u0") | {"event_id": "late-chat"}
     write_parquet(company.files / "late.parquet", [*late, wrong], EVENT_TYPES)
     assert parts(company.assert_as_rebuilt())["maturity_categories"][0] == 4
+    # of two runs at once
+    assert "area_months" in served(company).in_part
 
     # a delivery is taken back, and so are its rows
     (company.files / "late.parquet").unlink()
@@ -86,6 +108,7 @@ def test_a_messy_company_day_by_day_is_the_company_rebuilt(company, monkeypatch)
     company.bill(rows)
     company.deliver("2025-05-03")
     assert parts(company.assert_as_rebuilt())["account_months"][1] >= 3
+    assert "account_months" in served(company).in_part
 
     # a config edit makes all of what reads it, and leaves the rest
     company.edit(lambda framework: framework["maturity"].update(window="60 d"))
@@ -93,6 +116,8 @@ def test_a_messy_company_day_by_day_is_the_company_rebuilt(company, monkeypatch)
     found = parts(company.run()[0])
     assert "maturity_categories" not in found
     assert "area_months" in found
+    # made whole, and not all of its rows differ
+    assert "maturity_categories" in served(company).in_part
 
     # a run dies between two tables: the next one makes what is missing, of both days
     company.deliver("2025-05-05")
@@ -109,6 +134,7 @@ def test_a_messy_company_day_by_day_is_the_company_rebuilt(company, monkeypatch)
             company.run()
     company.deliver("2025-05-06")
     assert set(parts(company.assert_as_rebuilt())) >= {"account_months", "retention_outcomes", "customer_milestones"}
+    assert "customer_milestones" in served(company).in_part
 
 
 def test_closed_months_and_elapsed_windows_are_not_touched(company):

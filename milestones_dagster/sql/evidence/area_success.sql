@@ -4,6 +4,8 @@ about: >
   one, and none where the data show no signal or the evidence is not calibrated. A month that has not ended, or was not paid from its start to its end, is shown and never judged.
 grain: one row per account, month and area
 key: [account_id, month, area]
+by: month
+reads_back: 2
 where_auto: {areas: [area_thresholds, area_placebo]}
 columns:
   account_id: VARCHAR NOT NULL -- The account's own identifier.
