@@ -173,7 +173,8 @@ class MaturityRule(Model):
     """What a level of a category asks: so many of these features, each on so many days of the window."""
 
     at_least: Integer = Field(ge=1, le=1000, description="Features that must be in use.", json_schema_extra=unit("features"))
-    of: tuple[Name, ...] = Field(min_length=1, description="Names from the feature catalogue.")
+    # 2^50 and sums of smaller powers are exact in a float, by which SQL divides
+    of: tuple[Name, ...] = Field(min_length=1, max_length=50, description="Names from the feature catalogue.")
     minimum_days: Integer = Field(
         default=1,
         ge=1,

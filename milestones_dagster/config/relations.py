@@ -216,8 +216,13 @@ def _maturity(framework: Framework) -> dict[str, Relation]:
             [(category, level, rule.at_least, rule.minimum_days) for category, level, rule in levels],
         ),
         "maturity_signal": _relation(
-            "category VARCHAR, level VARCHAR, feature VARCHAR",
-            [(category, level, feature) for category, level, rule in levels for feature in dict.fromkeys(rule.of)],
+            # each feature of a level is a power of two: a set of them is one number
+            "category VARCHAR, level VARCHAR, feature VARCHAR, bit BIGINT",
+            [
+                (category, level, feature, 2**place)
+                for category, level, rule in levels
+                for place, feature in enumerate(dict.fromkeys(rule.of))
+            ],
         ),
     }
 

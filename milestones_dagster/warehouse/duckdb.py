@@ -6,6 +6,7 @@ Put here what is DuckDB's own: attaching, naming, staging. Keep out when a table
 
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -34,6 +35,10 @@ class RelationLike(Protocol):
     @property
     def rows(self) -> Sequence[tuple[Any, ...]]:
         """The rows, in the order of the columns."""
+
+
+# pairs that are made wide at a time: some hundred megabytes
+_ROWS_WIDENED = 4_000_000
 
 
 class Warehouse:
@@ -173,21 +178,64 @@ def empty_rows(columns: Mapping[str, str]) -> exp.Query:
     return exp.select(*nulls).where(exp.false())
 
 
-def pivoted(select: exp.Query, keys: Sequence[str], features: Sequence[tuple[str, bool]]) -> exp.Query:
-    """`select`'s (feature, value) pairs as one column per feature.
+def pivoted(rows: exp.Query, keys: Sequence[str], features: Sequence[tuple[str, bool]]) -> exp.Select:
+    """The (feature, value) pairs of `rows` as one column per feature.
+
+    One map a group and a look into it for each feature: an aggregate for each feature takes several times as long.
 
     Args:
-        select: Query with the `keys`, `feature` and `value`.
+        rows: Query with the `keys`, `feature` and `value`; a feature once for each key.
         keys: Columns that stay.
         features: Name of each feature and whether no row means 0 (an event that did not happen) rather than unknown.
     """
-    feature, value = exp.column("feature"), exp.column("value")
+    # a row without a value is told from no row by a value that none has
+    nothing = exp.cast(exp.Literal.string("-Infinity"), "DOUBLE")
+    place, places = exp.column("place"), [(exp.Literal.string(name), _number(number)) for number, (name, _) in enumerate(features)]
+    pair = exp.func(
+        "struct_pack",
+        exp.PropertyEQ(this=exp.to_identifier("place"), expression=place),
+        exp.PropertyEQ(this=exp.to_identifier("held"), expression=exp.func("COALESCE", exp.column("value"), nothing)),
+    )
+    pairs = exp.Filter(this=exp.ArrayAgg(this=pair), expression=exp.Where(this=place.is_(exp.null()).not_()))
+    grouped = (
+        exp.select(*(exp.column(key) for key in keys), exp.alias_(exp.func("map_from_entries", pairs), "held"))
+        .from_(rows.subquery("long"))
+        .join(exp.values(places, alias="named", columns=["feature", "place"]), using=["feature"], join_type="left")
+        .group_by(*(exp.column(key) for key in keys))
+    )
     columns: list[exp.Expr] = [exp.column(key) for key in keys]
-    for name, is_zero_when_absent in features:
-        here = feature.eq(exp.Literal.string(name))
-        largest: exp.Expr = exp.Max(this=exp.Case().when(here, value))
+    for number, (name, is_zero_when_absent) in enumerate(features):
+        held: exp.Expr = exp.func("map_extract_value", exp.column("held"), _number(number))
         if is_zero_when_absent:
-            count = exp.Count(this=exp.Case().when(here, exp.Literal.number(1)))
-            largest = exp.Case().when(count.eq(0), exp.cast(exp.Literal.number(0), "DOUBLE")).else_(largest)
-        columns.append(exp.alias_(largest, name, quoted=True))
-    return exp.select(*columns).from_(select.subquery("long")).group_by(*(exp.column(key) for key in keys))
+            held = exp.func("COALESCE", held, exp.cast(_number(0), "DOUBLE"))
+        columns.append(exp.alias_(exp.Nullif(this=held, expression=nothing.copy()), name, quoted=True))
+    return exp.select(*columns).from_(grouped.subquery("grouped", copy=False), copy=False)
+
+
+def widen(
+    warehouse: Warehouse,
+    long: exp.Table,
+    wide: exp.Table,
+    keys: Sequence[str],
+    features: Sequence[tuple[str, bool]],
+    order: Sequence[str],
+) -> None:
+    """Makes the table `wide`, in an `order` where one is given, of the pairs in `long`, in bounded memory (see `pivoted`)."""
+    account = exp.column("account_key")
+    counted = exp.select(exp.Count(this=exp.Star()), exp.Min(this=account), exp.Max(this=account)).from_(long)
+    rows, first, last = warehouse.rows(counted)[0]
+    parts = max(1, -(-rows // _ROWS_WIDENED))
+    # keys are hashes: equal ranges of them hold about as many accounts
+    bounds = [first + (last - first + 1) * part // parts for part in range(parts + 1)] if rows else [0, 0]
+    for number, (since, until) in enumerate(pairwise(bounds)):
+        of_part = exp.select("*").from_(long).where((account >= _number(since)) & (account < _number(until)))
+        made = pivoted(of_part, keys, features)
+        if order:
+            made = made.order_by(*(exp.column(name) for name in order), copy=False)
+        warehouse.execute(
+            exp.Create(this=wide, kind="TABLE", expression=made) if number == 0 else exp.insert(made, wide, copy=False)
+        )
+
+
+def _number(value: int) -> exp.Expr:
+    return exp.Literal.number(value)

@@ -17,7 +17,7 @@ from milestones_dagster.config.relations import Relation
 from milestones_dagster.warehouse import changes, cutoff, increments, operations
 from milestones_dagster.warehouse.day_files import accepted_rows
 from milestones_dagster.warehouse.days import BATCH_ROWS
-from milestones_dagster.warehouse.duckdb import Warehouse, empty_rows, pivoted, published, staged
+from milestones_dagster.warehouse.duckdb import Warehouse, empty_rows, pivoted, published, staged, widen
 from milestones_dagster.warehouse.gate import Audit, Result, blocks
 from milestones_dagster.warehouse.increments import Part
 from milestones_dagster.warehouse.operations import Publication
@@ -195,6 +195,13 @@ def _stage(warehouse: Warehouse, table: Table, inputs: Inputs, state: Behind) ->
     if state.part is not None:
         _stage_part(warehouse, table, inputs, state.part)
         return
+    if table.pivot:
+        # a value per account, date and feature, and the wide rows sorted, do not fit into bounded memory at one time
+        long = exp.Create(this=_made(table), kind="TABLE", expression=_selected(warehouse, table, inputs, {}))
+        warehouse.execute(long)
+        widen(warehouse, _made(table), staged(table), *_shape(table, inputs), table.order)
+        warehouse.execute(exp.Drop(tables=[_made(table)], kind="TABLE"))
+        return
     select = _selected(warehouse, table, inputs, {})
     if inputs.compute is not None:
         frame = warehouse.execute(select).df()
@@ -206,31 +213,32 @@ def _stage(warehouse: Warehouse, table: Table, inputs: Inputs, state: Behind) ->
         ]
         warehouse.connection.register(_COMPUTED, result)
         select = exp.select(*columns).from_(_COMPUTED)
-    if table.pivot:
-        # a value per account, date and feature, and the wide rows sorted, do not fit into bounded memory at one time
-        warehouse.execute(exp.Create(this=_made(table), kind="TABLE", expression=select))
-        select = exp.select("*").from_(_made(table))
     warehouse.execute(exp.Create(this=staged(table), kind="TABLE", expression=_ordered(table, select)))
-    if table.pivot:
-        warehouse.execute(exp.Drop(tables=[_made(table)], kind="TABLE"))
     if inputs.compute is not None:
         warehouse.connection.unregister(_COMPUTED)
 
 
 def _selected(warehouse: Warehouse, table: Table, inputs: Inputs, narrowed: Mapping[str, exp.Query]) -> exp.Query:
-    """The SELECT of a table as it runs here, with `narrowed` in the place of relations."""
+    """The SELECT of a table as it runs here, not pivoted, with `narrowed` in the place of relations."""
     replacements: dict[str, exp.Query] = {**inputs.sources, **narrowed}
     if table.keeps and not warehouse.exists(published(table)):
         replacements[table.name] = empty_rows({column.name: column.type for column in table.columns})
     for name in table.unread:
         # published or not, it must not tell here: the same rows from the same config, whatever else was made
         replacements[name] = empty_rows({column.name: column.type for column in warehouse.tables[name].columns})
-    select = warehouse.runnable(table, replacements)
-    if table.pivot:
-        names = [(name, is_zero) for name, _, is_zero in features_of(inputs.config)]
-        keys = [column.name for column in table.columns if column.name not in {name for name, _ in names}]
-        select = pivoted(select, keys, names)
-    return select
+    return warehouse.runnable(table, replacements)
+
+
+def _shape(table: Table, inputs: Inputs) -> tuple[list[str], list[tuple[str, bool]]]:
+    """The columns of a pivoted table that stay, and its features."""
+    names = [(name, is_zero) for name, _, is_zero in features_of(inputs.config)]
+    return [column.name for column in table.columns if column.name not in {name for name, _ in names}], names
+
+
+def _part(warehouse: Warehouse, table: Table, inputs: Inputs, narrowed: Mapping[str, exp.Query]) -> exp.Select:
+    """The rows that a table by month has of `narrowed` relations: few enough to be made wide at once."""
+    select = _selected(warehouse, table, inputs, narrowed)
+    return _from(pivoted(select, *_shape(table, inputs)) if table.pivot else select)
 
 
 def _ordered(table: Table, select: exp.Query) -> exp.Query:
@@ -245,10 +253,10 @@ def _from(select: exp.Query) -> exp.Select:
 def _stage_part(warehouse: Warehouse, table: Table, inputs: Inputs, part: Part) -> None:
     """Stages the rows of a part, and the table as it would stand with them: that is what the gate judges."""
     later = increments.in_months(table, part)
-    made = _from(_selected(warehouse, table, inputs, increments.months_of(warehouse, table, part)))
+    made = _part(warehouse, table, inputs, increments.months_of(warehouse, table, part))
     warehouse.execute(exp.Create(this=_made(table), kind="TABLE", expression=_ordered(table, made.where(later, copy=False))))
     if part.accounts:
-        made = _from(_selected(warehouse, table, inputs, increments.accounts_of(warehouse, table)))
+        made = _part(warehouse, table, inputs, increments.accounts_of(warehouse, table))
         warehouse.execute(exp.insert(_ordered(table, made.where(later.not_(), copy=False)), _made(table), copy=False))
     kept = exp.select("*").from_(published(table)).where(_replaced(table, part).not_())
     whole = exp.union(exp.select("*").from_(_made(table)), kept, distinct=False)

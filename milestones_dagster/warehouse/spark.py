@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from milestones_dagster.warehouse import operations, spark_files
-from milestones_dagster.warehouse.duckdb import DIALECT, Warehouse, empty_rows, pivoted, published, staged
+from milestones_dagster.warehouse.duckdb import DIALECT, Warehouse, empty_rows, published, staged
 from milestones_dagster.warehouse.gate import Audit, Result, blocks
 from milestones_dagster.warehouse.operations import Publication
 from milestones_dagster.warehouse.publish import Behind, Inputs, Publishing, behind, features_of
@@ -311,11 +311,21 @@ def _declared(table: Table) -> list[tuple[str, str]]:
 
 
 def _pivoted(table: Table, inputs: Inputs, select: exp.Query) -> exp.Query:
+    """The (feature, value) pairs as one column per feature, where the table pivots; an aggregate each, which Spark compiles."""
     if not table.pivot:
         return select
     names = [(name, is_zero) for name, _, is_zero in features_of(inputs.config)]
-    keys = [column.name for column in table.columns if column.name not in {name for name, _ in names}]
-    return pivoted(select, keys, names)
+    feature, value = exp.column("feature"), exp.column("value")
+    keys = [exp.column(column.name) for column in table.columns if column.name not in {name for name, _ in names}]
+    columns: list[exp.Expr] = list(keys)
+    for name, is_zero_when_absent in names:
+        here = feature.eq(exp.Literal.string(name))
+        largest: exp.Expr = exp.Max(this=exp.Case().when(here, value))
+        if is_zero_when_absent:
+            count = exp.Count(this=exp.Case().when(here, exp.Literal.number(1)))
+            largest = exp.Case().when(count.eq(0), exp.cast(exp.Literal.number(0), "DOUBLE")).else_(largest)
+        columns.append(exp.alias_(largest, name, quoted=True))
+    return exp.select(*columns).from_(select.subquery("long")).group_by(*(key.copy() for key in keys))
 
 
 def _write(rows: "DataFrame", table: Table, folder: Path) -> None:

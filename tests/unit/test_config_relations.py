@@ -137,9 +137,9 @@ EXPECTED: dict[str, list[tuple[object, ...]]] = {
     "maturity_category": [("channels", "Channels", 1)],
     "maturity_rule": [("channels", "basic", 1, 1), ("channels", "mature", 1, 5)],
     "maturity_signal": [
-        ("channels", "basic", "talks"),
-        ("channels", "basic", "dark_mode"),
-        ("channels", "mature", "talks"),
+        ("channels", "basic", "talks", 1),
+        ("channels", "basic", "dark_mode", 2),
+        ("channels", "mature", "talks", 1),
     ],
     "feature": [
         ("talks", "Talks", "channels", "days", 1, None, None),

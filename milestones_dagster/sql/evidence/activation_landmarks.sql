@@ -46,9 +46,12 @@ WITH landmark AS (
     AND e.occurred_at < l.observed_at
   GROUP BY l.account_key
 ), active AS (
+  -- the size of an account is the number of its people where there is no history of seats, and is not asked for where there is one
   SELECT l.account_key, COUNT(DISTINCT i.user_key) AS users
   FROM landmark AS l
   JOIN event_identities AS i ON i.account_key = l.account_key AND i.user_key <> 0 AND i.first_at < l.observed_at
+  CROSS JOIN (SELECT COUNT(*) AS sources FROM config.declared_source AS s WHERE s.source = 'subscriptions') AS b
+  WHERE b.sources = 0
   GROUP BY l.account_key
 ), known AS (
   -- what was paid last holds on through a gap that is bridged

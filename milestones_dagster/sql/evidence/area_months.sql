@@ -19,10 +19,12 @@ WITH counted AS (
     CAST(DATE_TRUNC('month', d.reporting_date) AS DATE) AS month,
     e.area,
     SUM(d.events) AS events,
-    COUNT(DISTINCT d.reporting_date) AS days,
-    COUNT(DISTINCT CASE WHEN d.user_key <> 0 THEN d.user_key END) AS users
+    -- told apart only where the measure asks for it
+    COUNT(DISTINCT CASE WHEN a.measure = 'days' THEN d.reporting_date END) AS days,
+    COUNT(DISTINCT CASE WHEN a.measure = 'users' AND d.user_key <> 0 THEN d.user_key END) AS users
   FROM account_event_daily AS d
   JOIN config.area_event AS e ON e.event = d.event
+  JOIN config.area AS a ON a.area = e.area
   CROSS JOIN run.observation AS o
   WHERE d.day < o.as_of_date
   GROUP BY d.account_key, CAST(DATE_TRUNC('month', d.reporting_date) AS DATE), e.area

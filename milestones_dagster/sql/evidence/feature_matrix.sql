@@ -32,9 +32,11 @@ WITH kinds AS (
      OR (p.retention_form = 'horizon' AND r.kind = 'start' AND p.retention_basis = 'subscriptions')
      OR (p.retention_form = 'window' AND r.kind = 'landmark')
 ), people AS (
+  -- the size of an account is the number of its people where there is no history of seats, and is not asked for where there is one
   SELECT i.account_key, i.user_key, MIN(i.first_at) AS first_at
   FROM event_identities AS i
-  WHERE i.account_key <> 0 AND i.user_key <> 0
+  CROSS JOIN (SELECT COUNT(*) AS sources FROM config.declared_source AS s WHERE s.source = 'subscriptions') AS b
+  WHERE b.sources = 0 AND i.account_key <> 0 AND i.user_key <> 0
   GROUP BY i.account_key, i.user_key
 ), active AS (
   SELECT k.account_key, k.observed_at, COUNT(*) AS users
@@ -73,18 +75,24 @@ WITH kinds AS (
     CAST(CAST(o.observed_date AS TIMESTAMP) - TO_SECONDS(2 * w.seconds) - TO_MONTHS(2 * w.months) AS DATE) AS previous_from_date
   FROM observed AS o
   JOIN config.duration AS w ON w.name = 'feature_window'
+), used_by AS (
+  -- numbers are grouped in half the time of names
+  SELECT e.event, f.position, f.measure
+  FROM config.feature_event AS e
+  JOIN config.feature AS f ON f.feature = e.feature
+  WHERE e.role = 'use'
 ), used_days AS (
   -- a row per date first: the days of a window are then counted and not told apart, and people are looked at where a feature asks for them
-  SELECT d.account_key, e.feature, d.reporting_date, SUM(d.events) AS events
+  SELECT d.account_key, b.position, d.reporting_date, SUM(d.events) AS events
   FROM account_event_daily AS d
-  JOIN config.feature_event AS e ON e.event = d.event AND e.role = 'use'
-  GROUP BY d.account_key, e.feature, d.reporting_date
+  JOIN used_by AS b ON b.event = d.event
+  GROUP BY d.account_key, b.position, d.reporting_date
 ), uses AS (
   SELECT
     w.account_key,
     w.observed_at,
-    w.seats,
-    u.feature,
+    u.position,
+    MAX(w.seats) AS seats,
     SUM(CASE WHEN u.reporting_date >= w.from_date THEN 1 ELSE 0 END) AS days,
     SUM(CASE WHEN u.reporting_date >= w.from_date THEN u.events ELSE 0 END) AS events,
     SUM(CASE WHEN u.reporting_date < w.from_date THEN u.events ELSE 0 END) AS previous_events
@@ -93,21 +101,23 @@ WITH kinds AS (
     ON u.account_key = w.account_key
     AND u.reporting_date < w.observed_date
     AND u.reporting_date >= w.previous_from_date
-  GROUP BY w.account_key, w.observed_at, w.seats, u.feature
+  JOIN config.feature AS f ON f.position = u.position
+  -- what was done before the window tells of a trend, and that a number per seat is unknown and not 0 where there are no seats
+  WHERE u.reporting_date >= w.from_date OR f.measure IN ('trend', 'count_per_seat')
+  GROUP BY w.account_key, w.observed_at, u.position
 ), user_days AS (
-  SELECT DISTINCT d.account_key, e.feature, d.user_key, d.reporting_date
+  SELECT DISTINCT d.account_key, b.position, d.user_key, d.reporting_date
   FROM account_event_daily AS d
-  JOIN config.feature_event AS e ON e.event = d.event AND e.role = 'use'
-  JOIN config.feature AS f ON f.feature = e.feature AND f.measure = 'users'
+  JOIN used_by AS b ON b.event = d.event AND b.measure = 'users'
   WHERE d.user_key <> 0
 ), breadths AS (
-  SELECT w.account_key, w.observed_at, u.feature, COUNT(DISTINCT u.user_key) AS users
+  SELECT w.account_key, w.observed_at, u.position, COUNT(DISTINCT u.user_key) AS users
   FROM windows AS w
   JOIN user_days AS u
     ON u.account_key = w.account_key
     AND u.reporting_date < w.observed_date
     AND u.reporting_date >= w.from_date
-  GROUP BY w.account_key, w.observed_at, u.feature
+  GROUP BY w.account_key, w.observed_at, u.position
 ), measured AS (
   SELECT
     u.account_key,
@@ -122,8 +132,8 @@ WITH kinds AS (
       WHEN 'trend' THEN LN((1 + u.events) / NULLIF(CAST(1 + u.previous_events AS DOUBLE), 0))
     END AS value
   FROM uses AS u
-  JOIN config.feature AS f ON f.feature = u.feature
-  LEFT JOIN breadths AS b ON b.account_key = u.account_key AND b.observed_at = u.observed_at AND b.feature = u.feature
+  JOIN config.feature AS f ON f.position = u.position
+  LEFT JOIN breadths AS b ON b.account_key = u.account_key AND b.observed_at = u.observed_at AND b.position = u.position
 ), switched AS (
   SELECT
     w.account_key,

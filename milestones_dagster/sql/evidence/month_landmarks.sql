@@ -63,16 +63,16 @@ WITH dated AS (
   FROM dated AS d
   JOIN paid_spells AS s ON s.account_key = d.account_key AND s.ended_at = d.observed_at
 ), first_seen AS (
+  -- the size of an account is the number of its people where there is no history of seats, and is not asked for where there is one
   SELECT i.account_key, i.user_key, MIN(i.first_at) AS first_at
   FROM event_identities AS i
-  WHERE i.account_key <> 0 AND i.user_key <> 0
+  CROSS JOIN (SELECT COUNT(*) AS sources FROM config.declared_source AS s WHERE s.source = 'subscriptions') AS b
+  WHERE b.sources = 0 AND i.account_key <> 0 AND i.user_key <> 0
   GROUP BY i.account_key, i.user_key
 ), people AS (
   SELECT d.account_key, d.observed_at, COUNT(*) AS users
   FROM dated AS d
-  CROSS JOIN (SELECT COUNT(*) AS sources FROM config.declared_source AS s WHERE s.source = 'subscriptions') AS b
   JOIN first_seen AS i ON i.account_key = d.account_key AND i.first_at < d.observed_at
-  WHERE b.sources = 0
   GROUP BY d.account_key, d.observed_at
 ), known AS (
   -- what was paid last holds on through a gap that is bridged

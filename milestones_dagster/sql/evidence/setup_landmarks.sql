@@ -40,9 +40,11 @@ WITH landmarks AS (
     AND (f.earlier_to_month IS NULL OR a.cohort_month > f.earlier_to_month)
     AND a.window_ends_at <= o.evidence_as_of AND a.tenure_start + TO_SECONDS(86400 * m.days) < a.window_ends_at
 ), people AS (
+  -- the size of an account is the number of its people where there is no history of seats, and is not asked for where there is one
   SELECT i.account_key, i.user_key, MIN(i.first_at) AS first_at
   FROM event_identities AS i
-  WHERE i.account_key <> 0 AND i.user_key <> 0
+  CROSS JOIN (SELECT COUNT(*) AS sources FROM config.declared_source AS s WHERE s.source = 'subscriptions') AS b
+  WHERE b.sources = 0 AND i.account_key <> 0 AND i.user_key <> 0
   GROUP BY i.account_key, i.user_key
 ), active AS (
   SELECT e.account_key, e.landmark_days, COUNT(*) AS users

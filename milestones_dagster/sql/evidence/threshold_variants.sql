@@ -151,10 +151,12 @@ WITH variants AS (
   WHERE c.milestone = 'activation'
   GROUP BY c.variant, c.account_key
 ), people AS (
+  -- the size of an account is the number of its people where there is no history of seats, and is not asked for where there is one
   SELECT c.variant, c.account_key, COUNT(DISTINCT i.user_key) AS users
   FROM compared AS c
   JOIN event_identities AS i ON i.account_key = c.account_key AND i.user_key <> 0 AND i.first_at < c.observed_at
-  WHERE c.milestone = 'activation'
+  CROSS JOIN (SELECT COUNT(*) AS sources FROM config.declared_source AS s WHERE s.source = 'subscriptions') AS b
+  WHERE b.sources = 0 AND c.milestone = 'activation'
   GROUP BY c.variant, c.account_key
 ), known AS (
   -- what was paid last holds on through a gap that is bridged

@@ -63,40 +63,50 @@ WITH wanted AS (
   ) AS f
   GROUP BY f.account_key, f.month, f.feature
 ), signals AS (
-  -- each feature once per rule, and above each feature once per account and month: nothing is left to tell apart in the count and in the names
-  SELECT DISTINCT s.feature, r.category, r.level, r.at_least, r.minimum_days
+  SELECT s.feature, s.bit, r.category, r.level, r.at_least, r.minimum_days
   FROM config.maturity_signal AS s
   JOIN config.maturity_rule AS r ON r.category = s.category AND r.level = s.level
 ), counted AS (
+  -- a set of features is the sum of their bits: there are few sets and many accounts, so that names are put together once for each set
   SELECT
     i.account_key,
     i.month,
     s.category,
-    s.level,
-    s.at_least,
-    COUNT(*) AS features,
-    STRING_AGG(i.feature, ', ' ORDER BY i.feature) AS names
+    COUNT(CASE WHEN s.level = 'basic' THEN 1 END) AS basic_features,
+    COUNT(CASE WHEN s.level = 'mature' THEN 1 END) AS mature_features,
+    CAST(SUM(CASE WHEN s.level = 'basic' THEN s.bit ELSE 0 END) AS BIGINT) AS basic_set,
+    CAST(SUM(CASE WHEN s.level = 'mature' THEN s.bit ELSE 0 END) AS BIGINT) AS mature_set
   FROM in_use AS i
   JOIN signals AS s ON s.feature = i.feature
   WHERE i.is_setting OR i.days >= s.minimum_days
-  GROUP BY i.account_key, i.month, s.category, s.level, s.at_least
+  GROUP BY i.account_key, i.month, s.category
 ), graded AS (
   SELECT
     c.account_key,
     c.month,
     c.category,
-    MAX(CASE WHEN c.level = 'basic' THEN c.features ELSE 0 END) AS basic_features,
-    MAX(CASE WHEN c.level = 'mature' THEN c.features ELSE 0 END) AS mature_features,
-    LOGICAL_OR(c.level = 'basic' AND c.features >= c.at_least) AS is_basic,
-    LOGICAL_OR(c.level = 'mature' AND c.features >= c.at_least) AS is_mature,
-    MAX(CASE WHEN c.level = 'basic' THEN c.names END) AS basic_names,
-    MAX(CASE WHEN c.level = 'mature' THEN c.names END) AS mature_names
+    c.basic_features,
+    c.mature_features,
+    CASE WHEN c.mature_features >= m.at_least THEN 'mature' WHEN c.basic_features >= b.at_least THEN 'basic' ELSE 'none' END AS level,
+    CASE WHEN c.mature_features >= m.at_least THEN 'mature' ELSE 'basic' END AS named_level,
+    CASE WHEN c.mature_features >= m.at_least THEN c.mature_set ELSE c.basic_set END AS named_set
   FROM counted AS c
-  GROUP BY c.account_key, c.month, c.category
+  JOIN config.maturity_rule AS b ON b.category = c.category AND b.level = 'basic'
+  JOIN config.maturity_rule AS m ON m.category = c.category AND m.level = 'mature'
+), sets AS (
+  SELECT DISTINCT g.category, g.named_level, g.named_set FROM graded AS g
+), names AS (
+  SELECT n.category, n.named_level, n.named_set, STRING_AGG(s.feature, ', ' ORDER BY s.feature) AS features
+  FROM sets AS n
+  JOIN signals AS s
+    ON s.category = n.category
+    AND s.level = n.named_level
+    AND FLOOR(n.named_set / NULLIF(s.bit, 0)) - 2 * FLOOR(n.named_set / NULLIF(2 * s.bit, 0)) = 1
+  GROUP BY n.category, n.named_level, n.named_set
 ), depths AS (
   SELECT g.account_key, g.month, COUNT(*) AS mature_categories
   FROM graded AS g
-  WHERE g.is_mature
+  WHERE g.level = 'mature'
   GROUP BY g.account_key, g.month
 )
 SELECT
@@ -104,12 +114,13 @@ SELECT
   m.account_key,
   m.month,
   c.category,
-  CASE WHEN g.is_mature THEN 'mature' WHEN g.is_basic THEN 'basic' ELSE 'none' END AS level,
-  CAST(COALESCE(g.basic_features, 0) AS BIGINT) AS basic_features,
-  CAST(COALESCE(g.mature_features, 0) AS BIGINT) AS mature_features,
-  CASE WHEN g.is_mature THEN g.mature_names ELSE g.basic_names END AS features,
-  CAST(COALESCE(d.mature_categories, 0) AS BIGINT) AS mature_categories
+  COALESCE(g.level, 'none') AS level,
+  COALESCE(g.basic_features, 0) AS basic_features,
+  COALESCE(g.mature_features, 0) AS mature_features,
+  n.features,
+  COALESCE(d.mature_categories, 0) AS mature_categories
 FROM account_months AS m
 CROSS JOIN config.maturity_category AS c
 LEFT JOIN graded AS g ON g.account_key = m.account_key AND g.month = m.month AND g.category = c.category
+LEFT JOIN names AS n ON n.category = g.category AND n.named_level = g.named_level AND n.named_set = g.named_set
 LEFT JOIN depths AS d ON d.account_key = m.account_key AND d.month = m.month
