@@ -34,14 +34,16 @@ def main() -> None:
     root, results = given.root.resolve(), given.results.resolve()
     if not given.report_only:
         Plan(root, results, given.sizes, given.repeats, given.only, lambda line: print(line, flush=True)).carry_out()
-    from benchmarks.limit import plain_tables
+    from benchmarks.limit import plain_tables, with_their_sources
+    from benchmarks.pandas_way import ANSWERS
     from milestones_dagster.config.loader import load_config
     from milestones_dagster.orchestration.session import Declared
 
-    plain = plain_tables(Declared.of(load_config(ROOT / "assets_config")))
+    declared = Declared.of(load_config(ROOT / "assets_config"))
+    plain, alike = plain_tables(declared), with_their_sources(declared, ANSWERS)
     found = Results(kept(results))
     chart(found, results.with_name("seconds.svg"))
-    write(_FOLDER / "README.md", markdown(found, plain, state))
+    write(_FOLDER / "README.md", markdown(found, plain, alike, state))
     print(f"the report is in {_FOLDER / 'README.md'}")
 
 

@@ -6,7 +6,7 @@ here and where the product is compared.
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import date, datetime, time, timedelta
@@ -20,7 +20,7 @@ from benchmarks.measuring import spending
 from milestones_dagster.config.loader import load_config
 from milestones_dagster.orchestration.session import Declared
 from milestones_dagster.warehouse import operations
-from milestones_dagster.warehouse.duckdb import DIALECT, Warehouse, empty_rows, pivoted, published
+from milestones_dagster.warehouse.duckdb import DIALECT, Warehouse, empty_rows, published, widen
 from milestones_dagster.warehouse.observation import Observation, run_relations
 from milestones_dagster.warehouse.publish import features_of
 from milestones_dagster.warehouse.snapshots import SNAPSHOT_KINDS, extract
@@ -42,6 +42,15 @@ def plain_tables(declared: Declared) -> list[str]:
         if statistics & set(table.dependencies) - set(table.unread):
             statistics.add(name)
     return [name for name in declared.tables if name not in statistics]
+
+
+def with_their_sources(declared: Declared, names: Iterable[str]) -> list[str]:
+    """The tables of these names and all that they read, directly or through others, in the order in which they are made."""
+    wanted = set(names)
+    for name in reversed(list(declared.tables)):
+        if name in wanted:
+            wanted |= set(declared.tables[name].dependencies)
+    return [name for name in declared.tables if name in wanted]
 
 
 def run_limit(config_dir: Path, warehouse: Path) -> dict[str, Any]:
@@ -156,5 +165,9 @@ def _table(
     select = made.runnable(table, replacements)
     if table.pivot:
         names = [(name, is_zero) for name, _, is_zero in features_of(declared.relations)]
-        select = pivoted(select, [column.name for column in table.columns if column.name not in dict(names)], names)
+        long = exp.table_("long")
+        made.execute(exp.Create(this=long, kind="TABLE", expression=select))
+        widen(made, long, published(table), [column.name for column in table.columns if column.name not in dict(names)], names, [])
+        made.execute(exp.Drop(tables=[long], kind="TABLE"))
+        return
     made.execute(exp.Create(this=published(table), kind="TABLE", expression=select))

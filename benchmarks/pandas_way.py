@@ -18,6 +18,8 @@ import numpy as np
 import pandas as pd
 import yaml
 
+ANSWERS = ("setup_steps", "activation_cohort", "usage_ratio", "maturity_categories", "retention_outcomes")
+"""The product's tables that hold what is computed here, and more."""
 _COLUMNS = ["event_id", "account_id", "user_id", "event", "occurred_at", "properties"]
 _GAP, _HORIZON_MONTHS = pd.Timedelta(days=7), 3
 

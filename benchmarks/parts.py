@@ -14,6 +14,9 @@ from typing import Any
 
 from benchmarks.measuring import spending
 
+_ON_SPARK = {"engine": "spark", "spark": {"master": "local[*]", "settings": {"spark.driver.memory": "6g"}}}
+_OF_RUNS = ("framework_versions",)
+"""What tells when it was made."""
 _FLOOR = """
 SELECT sum(hash(account_id)::HUGEINT), sum(hash(event)::HUGEINT), sum(hash(occurred_at)::HUGEINT)
 FROM read_parquet($files)
@@ -40,12 +43,12 @@ def limit(land: str, warehouse: str) -> dict[str, Any]:
 
 def gated(land: str, warehouse: str) -> dict[str, Any]:
     """Run the product into a new warehouse."""
-    return _product(land, warehouse, is_gated=True)
+    return _product(Path(land) / "config", warehouse, is_gated=True)
 
 
 def ungated(land: str, warehouse: str) -> dict[str, Any]:
     """Run the product with rules that are not asked, into a new warehouse."""
-    return _product(land, warehouse, is_gated=False)
+    return _product(Path(land) / "config", warehouse, is_gated=False)
 
 
 def day(land: str, warehouse: str) -> dict[str, Any]:
@@ -53,6 +56,18 @@ def day(land: str, warehouse: str) -> dict[str, Any]:
     from benchmarks.product import run_product
 
     return run_product(Path(land) / "config", Path(warehouse))
+
+
+def spark(land: str, warehouse: str, embedded: str) -> dict[str, Any]:
+    """Run the product on Spark, in this machine's processes, into a new warehouse; names the tables that differ from `embedded`."""
+    import yaml
+
+    config = Path(land) / "config_spark"
+    shutil.copytree(Path(land) / "config", config, dirs_exist_ok=True)
+    text = yaml.safe_dump({**yaml.safe_load((config / "warehouse.yaml").read_text(encoding="utf-8")), **_ON_SPARK})
+    (config / "warehouse.yaml").write_text(text, encoding="utf-8")
+    done = _product(config, warehouse, is_gated=True)
+    return {**done, "differs": _differing(config, Path(warehouse), Path(embedded)) if Path(embedded).exists() else None}
 
 
 def pandas(land: str) -> dict[str, Any]:
@@ -81,20 +96,32 @@ def forest(warehouse: str) -> dict[str, Any]:
 
 
 PARTS: dict[str, Callable[..., dict[str, Any]]] = {
-    part.__name__: part for part in (floor, limit, gated, ungated, day, pandas, forest)
+    part.__name__: part for part in (floor, limit, gated, ungated, spark, day, pandas, forest)
 }
 
 
-def _product(land: str, warehouse: str, *, is_gated: bool) -> dict[str, Any]:
+def _product(config: Path, warehouse: str, *, is_gated: bool) -> dict[str, Any]:
     from benchmarks.product import run_product
 
     path = Path(warehouse)
     shutil.rmtree(path.parent, ignore_errors=True)
     try:
-        return run_product(Path(land) / "config", path, is_gated=is_gated)
+        return run_product(config, path, is_gated=is_gated)
     except BaseException:
         shutil.rmtree(path.parent, ignore_errors=True)  # half a warehouse must not be taken for the history of one more day
         raise
+
+
+def _differing(config: Path, one: Path, other: Path) -> list[str]:
+    """The served tables whose rows differ between two warehouses, floats beyond nine digits."""
+    from benchmarks.equality import fingerprints
+    from milestones_dagster.config.loader import load_config
+    from milestones_dagster.orchestration.session import Declared
+
+    tables = Declared.of(load_config(config)).tables
+    names = [name for name, table in tables.items() if table.schema in {"milestones", "evidence"} and name not in _OF_RUNS]
+    here, there = (fingerprints(path, tables, names) for path in (one, other))
+    return [name for name in names if here[name] != there[name]]
 
 
 if __name__ == "__main__":

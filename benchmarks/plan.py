@@ -3,6 +3,7 @@
 Put here the order and the folders. Keep out what a part does (`parts.py`).
 """
 
+import importlib.util
 import json
 import os
 import shutil
@@ -23,6 +24,7 @@ ALL_PARTS = (
     "limit",
     "gated",
     "ungated",
+    "spark",
     "pandas",
     "forest",
     "day",
@@ -30,6 +32,7 @@ ALL_PARTS = (
     "imports",
     "help",
 )
+_HAS_SPARK = importlib.util.find_spec("pyspark") is not None
 _START_UP = {
     "imports": [sys.executable, "-c", "import sys; sys.argv.pop(); import milestones_dagster.definitions"],
     "help": [
@@ -92,8 +95,9 @@ class Plan:
                 shutil.rmtree(work / "limit", ignore_errors=True)
             case "gated":
                 self._keep(part, size, repeat, [str(_history(work / "land", land, DAYS)), str(gated)], gated.parent)
-            case "ungated":
-                self._keep(part, size, repeat, [str(land), str(work / part / _WAREHOUSE)], work / part)
+            case "ungated" | "spark" if part == "ungated" or _HAS_SPARK:
+                beside = [str(gated)] if part == "spark" else []
+                self._keep(part, size, repeat, [str(land), str(work / part / _WAREHOUSE), *beside], work / part)
                 shutil.rmtree(work / part)
             case "forest" if gated.exists():
                 self._keep(part, size, repeat, [str(gated)], None)
