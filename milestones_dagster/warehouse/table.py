@@ -313,7 +313,7 @@ def _check_by(path: Path, header: Mapping[str, Any], names: Collection[str]) -> 
             raise TableError(f"{path}: a table by month has the column {missing[0]!r}, which tells whose or of when a row is")
         back = header.get("reads_back", 0)
         if not isinstance(back, int) or isinstance(back, bool) or back < 0:
-            raise TableError(f"{path}: `reads_back: {back}` is no number of months")
+            raise TableError(f"{path}: `reads_back: {back}` is no number of months, such as 2")
     elif other := sorted({"month_of", "windows", "reads_back"} & set(header)):
         raise TableError(f"{path}: `{other[0]}` is of tables by month alone")
 

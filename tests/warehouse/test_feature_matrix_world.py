@@ -1,12 +1,16 @@
-"""feature_matrix: what an attribute is compared with, as a person writes it."""
+"""feature_matrix: what an attribute is compared with, as a person writes it, and how pairs are made wide."""
 
+from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from scenario import FRAMEWORK, World, event, made, subscription
+from sqlglot import exp
 
 from milestones_dagster.config.loader import load_config
 from milestones_dagster.orchestration.session import Declared
+from milestones_dagster.warehouse.duckdb import Warehouse, widen
 
 SEATS = {"a": 5.0, "b": 50.0, "c": 5.5}
 # codes are text, however much they look like numbers
@@ -80,3 +84,32 @@ def test_text_is_compared_as_it_stands(values):
     assert values["premium"] == [0, 0, 0]
     assert values["code_five"] == [0, 1, None]
     assert values["code_nought_five"] == [1, 0, None]
+
+
+def test_pairs_are_made_wide_account_by_account_as_at_once(monkeypatch):
+    """Some have one feature, some all, some none, some a feature without a value; keys from one end of their range to the other."""
+    features, keys = [("clicks", True), ("plan size", False), ("it's", True)], ["account_key", "month"]
+    accounts = [-(2**63), *(number * 2**56 for number in range(-100, 100)), 2**63 - 1]
+    expected = []
+    with duckdb.connect() as connection:
+        connection.execute("CREATE TABLE long (account_key BIGINT, month INTEGER, feature VARCHAR, value DOUBLE)")
+        for number, account in enumerate(accounts):
+            held = {
+                name: None if number % 5 == 0 else number + place
+                for place, (name, _) in enumerate(features)
+                if number % 8 >> place & 1
+            }
+            rows = [(account, number % 3, name, value) for name, value in held.items()] or [(account, number % 3, None, None)]
+            connection.executemany("INSERT INTO long VALUES (?, ?, ?, ?)", rows)
+            expected.append((account, number % 3, *(held.get(name, 0.0 if is_zero else None) for name, is_zero in features)))
+        warehouse = Warehouse(connection, Path(), {})
+        for rows in (10**6, 7):
+            monkeypatch.setattr("milestones_dagster.warehouse.duckdb._ROWS_WIDENED", rows)
+            wide = exp.table_(f"wide_{rows}")
+            widen(warehouse, exp.table_("long"), wide, keys, features, keys)
+            found = connection.execute(f"FROM {wide.name}")
+            assert [column[0] for column in found.description] == [*keys, "clicks", "plan size", "it's"]
+            assert found.fetchall() == expected
+        connection.execute("DELETE FROM long")
+        widen(warehouse, exp.table_("long"), exp.table_("empty"), keys, features, keys)
+        assert connection.execute("FROM empty").fetchall() == []

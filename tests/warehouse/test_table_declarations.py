@@ -68,8 +68,23 @@ def test_a_header_declares_name_schema_key_and_columns(tmp_path):
         ("key:", "by: week\nkey:", "`by: week` is unknown; a table is made by day, by month or, without `by`, whole"),
         ("key:", "by: month\nkey:", "a table by month has the column 'account_key', which tells whose or of when a row is"),
         ("key:", "windows: waits\nkey:", "`windows` is of tables by month alone"),
+        ("key:", "reads_back: 2\nkey:", "`reads_back` is of tables by month alone"),
+        ("key:", "pivot: true\nkey:", "a table that pivots has `account_key` in its key, by which it is made wide"),
     ],
-    ids=["no header", "unknown key", "missing key", "key column", "type", "no meaning", "no YAML", "by", "by month", "windows"],
+    ids=[
+        "no header",
+        "unknown key",
+        "missing key",
+        "key column",
+        "type",
+        "no meaning",
+        "no YAML",
+        "by",
+        "by month",
+        "windows",
+        "reads back",
+        "pivot",
+    ],
 )
 def test_a_header_that_cannot_be_accepted_says_why(tmp_path, old, new, message):
     path = write(tmp_path, "waits", "SELECT 1", header=HEADER.replace(old, new))
@@ -370,6 +385,17 @@ def test_windows_name_a_table_that_the_select_reads(tmp_path):
     with pytest.raises(TableError) as refused:
         load(tmp_path)
     assert str(refused.value) == f"{path}: `windows: dates` is not read by the SELECT; no name comes close"
+
+
+@pytest.mark.parametrize("months", ["-1", "two", "true", "1.5"])
+def test_months_read_back_are_a_number(tmp_path, months):
+    header = HEADER.replace("account_id", "account_key")
+    header = header.replace("key:", f"by: month\nmonth_of: wait_days\nreads_back: {months}\nkey:", 1)
+    path = write(tmp_path, "waits", "SELECT 1", header=header)
+    with pytest.raises(TableError) as refused:
+        load(tmp_path)
+    found = {"true": "True"}.get(months, months)
+    assert str(refused.value) == f"{path}: `reads_back: {found}` is no number of months, such as 2"
 
 
 def test_where_auto_names_a_table_that_the_select_reads(tmp_path):
