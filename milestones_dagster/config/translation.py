@@ -125,7 +125,8 @@ def _expected(node: _Node, value: object) -> str:
     elif node.get("type") in {"number", "integer"}:
         sentence = _number(node, value)
     elif node.get("type") == "array" and node.get("minItems"):
-        sentence = f"a list of at least {node['minItems']}"
+        is_longer = isinstance(value, list) and len(value) > node.get("maxItems", len(value))
+        sentence = f"a list of at most {node['maxItems']}" if is_longer else f"a list of at least {node['minItems']}"
     else:
         sentence = _PLAIN_TYPES.get(str(node.get("type", "object")), "another value")
     is_unquoted = node.get("type") == "string" and isinstance(value, int | float)

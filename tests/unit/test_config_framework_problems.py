@@ -491,6 +491,12 @@ def test_framework(tmp_path: Path, case: str) -> None:
     assert sorted(messages(folder)) == sorted([message, *ALSO.get(case, [])])
 
 
+def test_a_level_asks_for_no_more_features_than_a_number_can_tell_apart(tmp_path: Path) -> None:
+    folder = write(tmp_path, framework=changed(FRAMEWORK, "of: [notes, sharing]", f"of: [{', '.join(f'f{n}' for n in range(51))}]"))
+    told = [line for line in messages(folder) if "expected a list" in line]
+    assert told == ["framework.yaml:22 maturity.categories[0].mature.of: found a list of 51, expected a list of at most 50"]
+
+
 def test_an_event_of_contacts_carries_the_entity(tmp_path: Path) -> None:
     # note_read may have any property; note_saved has the entity, and so has an event that the pattern stands for
     plan = changed(TRACKING_PLAN, "A note was shared.", "A note was shared., properties: {team: The team.}")
