@@ -83,7 +83,9 @@ def _entry(session: Session, table: Table, above: Mapping[str, PlannedTable]) ->
     moved = [entry.table for entry in followed if entry.state == "behind"]
     if moved:
         # what the tables above change is known when they are made
-        extent = "; of its months the open ones, and the accounts that change" if table.by == "month" else ""
+        extents = {"month": "; of its months the open ones, and the accounts that change", "day": ""}
+        is_made = table.name in operations.publications(session.warehouse)
+        extent = extents.get(table.by or "", "; left as it is where they come out as they were") if is_made else ""
         return PlannedTable(table.name, "behind", f"follows {', '.join(moved)}{extent}")
     try:
         found = session.behind(table.name)

@@ -13,6 +13,7 @@ import pytest
 from daily_company import Company, digests
 from scenario import EVENT_TYPES, at, event, made, subscription, write_parquet, write_yaml
 
+from milestones_dagster.orchestration.planning import plan_of
 from milestones_dagster.warehouse import changes, operations
 from milestones_dagster.warehouse.publish import Publishing
 from milestones_dagster.warehouse.serving import Served, publish_serving
@@ -151,6 +152,18 @@ def test_closed_months_and_elapsed_windows_are_not_touched(company):
             assert running <= outcomes[name].rows_made <= running + 12 * concerned
             assert outcomes[name].rows_made < outcomes[name].row_count / 2
         assert "1 month(s) from 2025-04 on" in outcomes["account_months"].reason
+
+
+def test_the_plan_tells_what_of_a_table_a_run_may_make(company):
+    company.deliver("2025-04-29")
+    with made(company.config, tables=()) as result:
+        told = {entry.table: entry.reason for entry in plan_of(result.session).tables}
+    assert told["rule_events"] == "1 day(s) differ"
+    assert told["customer_milestones"].endswith("; of its months the open ones, and the accounts that change")
+    assert told["milestone_summary"].endswith("; left as it is where they come out as they were")
+    # never made: there is nothing to be left
+    assert told["milestone_chain"].startswith("follows ")
+    assert "left" not in told["milestone_chain"]
 
 
 def test_a_second_run_makes_nothing_and_keeps_every_state(company):
