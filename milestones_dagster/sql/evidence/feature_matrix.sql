@@ -75,6 +75,9 @@ WITH kinds AS (
     CAST(CAST(o.observed_date AS TIMESTAMP) - TO_SECONDS(2 * w.seconds) - TO_MONTHS(2 * w.months) AS DATE) AS previous_from_date
   FROM observed AS o
   JOIN config.duration AS w ON w.name = 'feature_window'
+), first_window AS (
+  -- of a part of the months the days before all of their windows are not read
+  SELECT MIN(w.previous_from_date) AS from_date FROM windows AS w
 ), used_by AS (
   -- numbers are grouped in half the time of names
   SELECT e.event, f.position, f.measure
@@ -86,6 +89,7 @@ WITH kinds AS (
   SELECT d.account_key, b.position, d.reporting_date, SUM(d.events) AS events
   FROM account_event_daily AS d
   JOIN used_by AS b ON b.event = d.event
+  JOIN first_window AS f ON d.reporting_date >= f.from_date
   GROUP BY d.account_key, b.position, d.reporting_date
 ), uses AS (
   SELECT
@@ -109,6 +113,7 @@ WITH kinds AS (
   SELECT DISTINCT d.account_key, b.position, d.user_key, d.reporting_date
   FROM account_event_daily AS d
   JOIN used_by AS b ON b.event = d.event AND b.measure = 'users'
+  JOIN first_window AS f ON d.reporting_date >= f.from_date
   WHERE d.user_key <> 0
 ), breadths AS (
   SELECT w.account_key, w.observed_at, u.position, COUNT(DISTINCT u.user_key) AS users

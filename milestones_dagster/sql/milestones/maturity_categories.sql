@@ -18,13 +18,19 @@ columns:
 */
 WITH wanted AS (
   SELECT DISTINCT s.feature FROM config.maturity_signal AS s
+), first_window AS (
+  -- of a part of the months the days before all of their windows are not read
+  SELECT MIN(r.close_date) AS close_date, MAX(w.seconds / 86400.0) AS days
+  FROM run.months AS r
+  JOIN config.duration AS w ON w.name = 'maturity_window'
 ), used_days AS (
   SELECT DISTINCT d.account_key, w.feature, d.reporting_date
   FROM account_event_daily AS d
   JOIN config.feature_event AS e ON e.event = d.event AND e.role = 'use'
   JOIN wanted AS w ON w.feature = e.feature
+  CROSS JOIN first_window AS f
   CROSS JOIN run.observation AS o
-  WHERE d.day < o.as_of_date
+  WHERE d.day < o.as_of_date AND DATE_DIFF('day', d.reporting_date, f.close_date) <= f.days
 ), used AS (
   SELECT m.account_key, m.month, u.feature, COUNT(*) AS days
   FROM used_days AS u
