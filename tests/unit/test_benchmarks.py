@@ -10,7 +10,7 @@ import pytest
 from benchmarks import report
 from benchmarks.company import Company, default_accounts, world, write_company, write_days, write_snapshots
 from benchmarks.equality import fingerprints
-from benchmarks.limit import BY_DAY, plain_tables, run_limit, script
+from benchmarks.limit import BY_DAY, plain_tables, run_limit, script, with_their_sources
 from benchmarks.measuring import Measured, PartFailedError, folder_bytes, keep, kept, measure
 from benchmarks.pandas_way import milestones
 from benchmarks.parts import PARTS
@@ -201,6 +201,13 @@ def test_plan_measures_each_repetition_once(tmp_path):
     (tmp_path / "land0.002" / "company.json").write_text("{}", encoding="utf-8")
     with pytest.raises(ValueError, match="holds another company"):
         plan.carry_out()
+
+
+def test_the_tables_behind_an_answer_are_those_that_it_reads_through_others(declared):
+    made = with_their_sources(declared, ["activation_cohort"])
+    assert {"raw_events", "rule_events", "account_tenure", "thresholds_in_force", "activation_cohort"} <= set(made)
+    assert {"feature_matrix", "maturity_categories", "milestone_summary"}.isdisjoint(made)
+    assert made == [name for name in declared.tables if name in made]
 
 
 def test_every_part_is_known():
