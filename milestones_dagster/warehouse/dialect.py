@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sqlglot import exp
 
+JOINED_TEXT = "STRING_AGG(DISTINCT a, ', ' ORDER BY a)"
 # sqlglot's name of each allowed function
 ALLOWED_FUNCTIONS = frozenset(
     {
@@ -79,9 +80,19 @@ def refuse_foreign_words(select: exp.Query, path: Path, text: str, first_line: i
                 )
         elif isinstance(node, _OPERATORS) and not isinstance(node, _NO_OPERATORS) and type(node) not in ALLOWED_OPERATORS:
             raise DialectError(f"{place(node)} `{node.sql(dialect='duckdb')}`: {type(node).__name__} is not in the house dialect")
+        if isinstance(node, exp.GroupConcat) and not is_joined_text(node):
+            raise DialectError(f"{place(node)} `{node.sql(dialect='duckdb')}`: write {JOINED_TEXT}, which both engines can say")
         if isinstance(node, exp.Div) and not _is_safe_divisor(node.expression.unnest()):
             divisor = node.expression.unnest().sql(dialect="duckdb")
             raise DialectError(f"{place(node)} a division by {divisor}; write `/ nullif(…, 0)`: engines differ on a zero")
+
+
+def is_joined_text(node: exp.GroupConcat) -> bool:
+    """Whether an aggregate of text is of the one form that both engines can say: each text once, in their own order."""
+    order = node.this
+    if not isinstance(order, exp.Order) or not isinstance(order.this, exp.Distinct):
+        return False
+    return [key.this for key in order.expressions] == order.this.expressions and not order.expressions[0].args.get("desc")
 
 
 def _is_safe_divisor(divisor: exp.Expr) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from sqlglot import exp
 
-from milestones_dagster.warehouse.dialect import DialectError
+from milestones_dagster.warehouse.dialect import JOINED_TEXT, DialectError, is_joined_text
 
 DIALECT = "spark"
 SETTINGS: Mapping[str, str] = {
@@ -184,11 +184,9 @@ def _ordered_list(node: exp.Expr) -> exp.Expr:
 
 def _joined_text(node: exp.Expr) -> exp.Expr:
     """STRING_AGG(DISTINCT a, ', ' ORDER BY a): Spark 4.1's own LISTAGG fails to plan beside another DISTINCT."""
-    order, separator = node.this, node.args.get("separator") or exp.Literal.string(",")
-    distinct = order.this if isinstance(order, exp.Order) else None
-    keys = order.expressions if isinstance(order, exp.Order) else []
-    if not isinstance(distinct, exp.Distinct) or [key.this for key in keys] != distinct.expressions or keys[0].args.get("desc"):
-        raise DialectError(f"`{node.sql(dialect='duckdb')}`: write STRING_AGG(DISTINCT a, ', ' ORDER BY a)")
+    if not isinstance(node, exp.GroupConcat) or not is_joined_text(node):
+        raise DialectError(f"`{node.sql(dialect='duckdb')}`: write {JOINED_TEXT}")
+    distinct, separator = node.this.this, node.args.get("separator") or exp.Literal.string(",")
     texts = exp.Anonymous(this="COLLECT_SET", expressions=[distinct.expressions[0].copy()])
     joined = exp.Anonymous(this="ARRAY_JOIN", expressions=[exp.Anonymous(this="ARRAY_SORT", expressions=[texts]), separator.copy()])
     # of no text at all it is the empty text there, NULL here

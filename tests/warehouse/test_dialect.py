@@ -19,6 +19,7 @@ from milestones_dagster.config.loader import load_config
 from milestones_dagster.config.relations import relations
 from milestones_dagster.warehouse.dialect import ALLOWED_FUNCTIONS, ALLOWED_OPERATORS, DialectError, refuse_foreign_words
 from milestones_dagster.warehouse.duckdb import Warehouse
+from milestones_dagster.warehouse.spark_dialect import spark_sql
 from milestones_dagster.warehouse.table import SCHEMAS, load_tables
 
 DEFAULT_CONFIG = Path(__file__).resolve().parents[2] / "assets_config"
@@ -393,6 +394,30 @@ def test_an_operator_outside_the_list_is_refused_with_its_line(condition, word):
     text = f"SELECT t.a\nFROM t\nWHERE {condition}"
     with pytest.raises(DialectError, match=rf"^table\.sql:3 `.+`: {word} is not in the house dialect$"):
         refuse_foreign_words(sqlglot.parse_one(text, dialect="duckdb"), HERE, text)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "t.b, ', '",
+        "t.b, ', ' ORDER BY t.b",
+        "DISTINCT t.b, ', '",
+        "DISTINCT t.b, ', ' ORDER BY t.a",
+        "DISTINCT t.b, ', ' ORDER BY t.b DESC",
+    ],
+)
+def test_text_is_joined_each_once_in_its_own_order_or_refused_with_its_line(given):
+    text = f"SELECT\n  STRING_AGG({given}) AS c\nFROM t"
+    with pytest.raises(
+        DialectError, match=r"^table\.sql:2 `.+`: write STRING_AGG\(DISTINCT a, ', ' ORDER BY a\), which both engines can say$"
+    ):
+        refuse_foreign_words(sqlglot.parse_one(text, dialect="duckdb"), HERE, text)
+
+
+def test_every_table_can_be_said_on_spark():
+    for name, table in load_tables(config_relations=None).items():
+        if name != "raw_events":
+            assert "SELECT" in spark_sql(table.select), name
 
 
 @pytest.mark.parametrize("divisor", ["t.b", "0", "0.0", "(t.b + 1)", "COALESCE(t.b, 1)"])

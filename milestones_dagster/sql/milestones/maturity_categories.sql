@@ -102,7 +102,7 @@ WITH wanted AS (
 ), sets AS (
   SELECT DISTINCT g.category, g.named_level, g.named_set FROM graded AS g
 ), names AS (
-  SELECT n.category, n.named_level, n.named_set, STRING_AGG(s.feature, ', ' ORDER BY s.feature) AS features
+  SELECT n.category, n.named_level, n.named_set, STRING_AGG(DISTINCT s.feature, ', ' ORDER BY s.feature) AS features
   FROM sets AS n
   JOIN signals AS s
     ON s.category = n.category
