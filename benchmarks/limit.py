@@ -22,7 +22,7 @@ from milestones_dagster.orchestration.session import Declared
 from milestones_dagster.warehouse import operations
 from milestones_dagster.warehouse.duckdb import DIALECT, Warehouse, empty_rows, published, widen
 from milestones_dagster.warehouse.observation import Observation, run_relations
-from milestones_dagster.warehouse.publish import features_of
+from milestones_dagster.warehouse.publish import pivot_shape
 from milestones_dagster.warehouse.snapshots import SNAPSHOT_KINDS, extract
 from milestones_dagster.warehouse.table import Table
 
@@ -164,10 +164,9 @@ def _table(
         replacements[name] = empty_rows({column.name: column.type for column in made.tables[name].columns})
     select = made.runnable(table, replacements)
     if table.pivot:
-        names = [(name, is_zero) for name, _, is_zero in features_of(declared.relations)]
         long = exp.table_("long")
         made.execute(exp.Create(this=long, kind="TABLE", expression=select))
-        widen(made, long, published(table), [column.name for column in table.columns if column.name not in dict(names)], names, [])
+        widen(made, long, published(table), *pivot_shape(table, declared.relations), [])
         made.execute(exp.Drop(tables=[long], kind="TABLE"))
         return
     made.execute(exp.Create(this=published(table), kind="TABLE", expression=select))

@@ -21,6 +21,8 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 VERSIONS = ("duckdb", "dagster", "great-expectations", "pandas", "scikit-learn", "pyarrow", "sqlglot")
+# what a benchmark writes while it measures
+_OWN = (":(exclude)benchmarks/results", ":(exclude)benchmarks/README.md")
 _MEBIBYTE = 2**20
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
@@ -118,12 +120,16 @@ def machine() -> dict[str, str]:
 
 
 def commit() -> str:
-    """The commit that is measured, with `+` where files differ from it; `unknown` outside a repository."""
+    """The commit that is measured, with `+` where files other than its results differ from it; `unknown` outside a repository."""
     try:
-        found = subprocess.run(["git", "describe", "--always", "--dirty=+"], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S607
+        described, changed = _git("describe", "--always"), _git("status", "--porcelain", "--", ".", *_OWN)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return found.stdout.strip()
+    return f"{described}+" if changed else described
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603, S607
 
 
 def folder_bytes(folder: Path) -> int:

@@ -15,8 +15,6 @@ from typing import Any
 from benchmarks.measuring import spending
 
 _ON_SPARK = {"engine": "spark", "spark": {"master": "local[*]", "settings": {"spark.driver.memory": "6g"}}}
-_OF_RUNS = ("framework_versions",)
-"""What tells when it was made."""
 _FLOOR = """
 SELECT sum(hash(account_id)::HUGEINT), sum(hash(event)::HUGEINT), sum(hash(occurred_at)::HUGEINT)
 FROM read_parquet($files)
@@ -113,15 +111,16 @@ def _product(config: Path, warehouse: str, *, is_gated: bool) -> dict[str, Any]:
 
 
 def _differing(config: Path, one: Path, other: Path) -> list[str]:
-    """The served tables whose rows differ between two warehouses, floats beyond nine digits."""
-    from benchmarks.equality import fingerprints
+    """The tables that differ between two warehouses, and how; those that remember earlier runs are left out."""
+    import duckdb
+
     from milestones_dagster.config.loader import load_config
     from milestones_dagster.orchestration.session import Declared
+    from milestones_dagster.warehouse.equality import compare
 
-    tables = Declared.of(load_config(config)).tables
-    names = [name for name, table in tables.items() if table.schema in {"milestones", "evidence"} and name not in _OF_RUNS]
-    here, there = (fingerprints(path, tables, names) for path in (one, other))
-    return [name for name in names if here[name] != there[name]]
+    with duckdb.connect(str(one), read_only=True) as here, duckdb.connect(str(other), read_only=True) as there:
+        found = compare(here, there, Declared.of(load_config(config)).tables)
+    return [f"{table.table}: {table.difference}" for table in found if table.difference and not table.remembers]
 
 
 if __name__ == "__main__":

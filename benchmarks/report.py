@@ -210,7 +210,8 @@ def chart(results: Results, path: Path) -> None:
     axes.set(xscale="log", yscale="log", xlabel="events, millions", ylabel="seconds (wall)", title="Seconds by size of the company")
     axes.grid(visible=True, which="both", alpha=0.3)
     if axes.get_legend_handles_labels()[1]:
-        axes.legend(fontsize=8)
+        # beside the axes: inside, it covers the lines
+        axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.02, 1))
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, format="svg", bbox_inches="tight", metadata={"Date": None})
     plt.close(figure)

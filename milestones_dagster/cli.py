@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from milestones_dagster.cli_console import Bars, new_console, plain, print_outcome, print_where, refused_rules, shown_path, told
-from milestones_dagster.cli_opening import Refusal, opened, refusing, wired
+from milestones_dagster.cli_opening import Refusal, opened, reading, refusing, wired
 
 _LEFT_OUT_DAYS_AGO = 30
 
@@ -211,6 +211,37 @@ def what_if(config_dir: Path, settings: tuple[str, ...]) -> None:
             config_dir, wiring.warehouse, overrides, lambda table: status.update(f"what if: {table}"), on_wait=status.update
         )
     print_answer(console, answer, settings)
+
+
+@main.command()
+@click.argument("other", type=click.Path(path_type=Path, dir_okay=False), metavar="WAREHOUSE")
+@_CONFIG
+def compare(other: Path, config_dir: Path) -> None:
+    """Tell whether WAREHOUSE, another one's file, holds the same rows as this config's. Nothing is changed in either.
+
+    For a move to another engine or machine, a new version of this product, or a rebuild: let both make the same days, then
+    compare. Floats are compared to nine digits. The exit code is 1 when a table differs, other than one that remembers what
+    earlier runs found.
+    """
+    from milestones_dagster.warehouse.equality import NoWarehouseError
+    from milestones_dagster.warehouse.equality import compare as compared
+
+    wiring = wired(config_dir)
+    path = Path(wiring.warehouse.database)
+    if path.resolve() == other.resolve():
+        raise Refusal(f"{other} is this config's own warehouse; name the file of another one")
+    with reading(wiring, path) as here, reading(wiring, other) as there:
+        try:
+            found = compared(here, there, wiring.declared.tables)
+        except NoWarehouseError as error:
+            raise Refusal(str(error)) from error
+    for table in found:
+        remembered = " (it remembers earlier runs)" if table.difference and table.remembers else ""
+        click.echo(f"{table.table:<28} {table.rows:>13,} rows  {table.difference or 'the same'}{remembered}")
+    differing = sum(bool(table.difference) and not table.remembers for table in found)
+    click.echo(f"{shown_path(path)} and {shown_path(other)}: {differing} of {len(found)} tables differ")
+    if differing:
+        sys.exit(1)
 
 
 @main.command()

@@ -16,6 +16,8 @@ from milestones_dagster.cli_console import refused_rules, told
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from duckdb import DuckDBPyConnection
+
     from milestones_dagster.orchestration.session import Session
     from milestones_dagster.wiring import Wiring
 
@@ -51,6 +53,27 @@ def opened(config_dir: Path) -> "Iterator[Session]":
     wiring = wired(config_dir)
     with refusing(), open_session(wiring.warehouse, wiring.declared, partial(click.echo, err=True)) as session:
         yield session
+
+
+@contextmanager
+def reading(wiring: "Wiring", path: Path) -> "Iterator[DuckDBPyConnection]":
+    """A connection that reads a warehouse's file and changes nothing in it, closed when the block ends."""
+    from milestones_dagster.orchestration.resources import open_warehouse
+
+    if not path.exists():
+        raise Refusal(f"{path}: there is no warehouse; `milestones run` makes that of a config")
+    settings = {**wiring.warehouse.connection_config, "access_mode": "READ_ONLY"}
+    with (
+        refusing(),
+        open_warehouse(
+            path,
+            wait_seconds=wiring.warehouse.lock_timeout_seconds,
+            settings=settings,
+            on_wait=partial(click.echo, err=True),
+            advice="name the file of a warehouse, which lies at the `path` of its warehouse.yaml",
+        ) as connection,
+    ):
+        yield connection
 
 
 @contextmanager

@@ -177,11 +177,12 @@ def _serving_asset(declared: Declared, keys: dict[str, dg.AssetKey], key_prefix:
             copy = publish_serving(session.warehouse, needed, [table for table in served if table not in needed])
         except ServingError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
-        context.log.info(f"serving copy: {copy.path}, {len(copy.written)} table(s) written")
+        context.log.info(f"serving copy: {copy.path}, {len(copy.written)} table(s) written, {len(copy.in_part)} of them in part")
         metadata: dict[str, Any] = {
             "path": dg.MetadataValue.path(str(copy.path)),
             "tables": len(served) - len(copy.left_out),
             "tables_written": len(copy.written),
+            "tables_written_in_part": len(copy.in_part),
             "left_out": ", ".join(copy.left_out) or "nothing",
         }
         yield dg.MaterializeResult(asset_key=key, metadata=metadata)

@@ -83,12 +83,20 @@ def _entry(session: Session, table: Table, above: Mapping[str, PlannedTable]) ->
     moved = [entry.table for entry in followed if entry.state == "behind"]
     if moved:
         # what the tables above change is known when they are made
-        extents = {"month": "; of its months the open ones, and the accounts that change", "day": ""}
         is_made = table.name in operations.publications(session.warehouse)
-        extent = extents.get(table.by or "", "; left as it is where they come out as they were") if is_made else ""
-        return PlannedTable(table.name, "behind", f"follows {', '.join(moved)}{extent}")
+        return PlannedTable(table.name, "behind", f"follows {', '.join(moved)}{_extent(table) if is_made else ''}")
     try:
         found = session.behind(table.name)
     except AsOfError as error:
         return PlannedTable(table.name, "waits", str(error))
     return PlannedTable(table.name, "up to date" if found.reason is None else "behind", found.reason or "nothing changed")
+
+
+def _extent(table: Table) -> str:
+    """What a table that stands already makes of itself when the tables above it are made."""
+    match table.by:
+        case "day":
+            return ""  # their days are its days
+        case "month":
+            return "; of its months the open ones, and the accounts that change"
+    return "; left as it is where they come out as they were"

@@ -39,6 +39,7 @@ def open_warehouse(
     settings: dict[str, Any] | None = None,
     on_wait: Callable[[str], None] | None = None,
     name: str | None = None,
+    advice: str = _ANOTHER_PATH,
 ) -> duckdb.DuckDBPyConnection:
     """An open connection to the warehouse's file, waiting for another process to let go of it.
 
@@ -48,6 +49,7 @@ def open_warehouse(
         settings: DuckDB's own, for the connection.
         on_wait: Told once, in a sentence, who holds the file and how long the wait may be.
         name: What the sentences call the file; by default its path.
+        advice: What to do where it cannot be opened.
 
     Raises:
         WarehouseBusyError: it was still held after `wait_seconds`; the sentence says by whom.
@@ -58,9 +60,7 @@ def open_warehouse(
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         where = "" if name else f"{error.filename}: "
-        raise WarehouseError(f"{named} cannot be a warehouse: {where}{error.strerror}; {_ANOTHER_PATH}") from (
-            None if name else error
-        )
+        raise WarehouseError(f"{named} cannot be a warehouse: {where}{error.strerror}; {advice}") from (None if name else error)
     until = time.monotonic() + wait_seconds
     while True:
         try:
@@ -70,9 +70,7 @@ def open_warehouse(
             if held is None:
                 # the engine's words begin with its own kind of error and may go on for lines
                 words = str(error).splitlines()[0].removeprefix("IO Error: ").replace(str(path), named)
-                raise WarehouseError(f"{named} cannot be opened as a warehouse: {words}; {_ANOTHER_PATH}") from (
-                    None if name else error
-                )
+                raise WarehouseError(f"{named} cannot be opened as a warehouse: {words}; {advice}") from (None if name else error)
             holder = f"{named} is held by process {held['pid']} ({held['program']})"
             if time.monotonic() >= until:
                 raise WarehouseBusyError(

@@ -188,27 +188,31 @@ def pivoted(rows: exp.Query, keys: Sequence[str], features: Sequence[tuple[str, 
         keys: Columns that stay.
         features: Name of each feature and whether no row means 0 (an event that did not happen) rather than unknown.
     """
-    # a row without a value is told from no row by a value that none has
+    # where no row means 0, a row without a value is told from no row by a value that no count, sum or share has
     nothing = exp.cast(exp.Literal.string("-Infinity"), "DOUBLE")
-    place, places = exp.column("place"), [(exp.Literal.string(name), _number(number)) for number, (name, _) in enumerate(features)]
+    places = [
+        (exp.Literal.string(name), _number(number), nothing.copy() if is_zero_when_absent else exp.null())
+        for number, (name, is_zero_when_absent) in enumerate(features)
+    ]
+    place = exp.column("place")
     pair = exp.func(
         "struct_pack",
         exp.PropertyEQ(this=exp.to_identifier("place"), expression=place),
-        exp.PropertyEQ(this=exp.to_identifier("held"), expression=exp.func("COALESCE", exp.column("value"), nothing)),
+        exp.PropertyEQ(this=exp.to_identifier("held"), expression=exp.func("COALESCE", exp.column("value"), exp.column("nothing"))),
     )
     pairs = exp.Filter(this=exp.ArrayAgg(this=pair), expression=exp.Where(this=place.is_(exp.null()).not_()))
     grouped = (
         exp.select(*(exp.column(key) for key in keys), exp.alias_(exp.func("map_from_entries", pairs), "held"))
         .from_(rows.subquery("long"))
-        .join(exp.values(places, alias="named", columns=["feature", "place"]), using=["feature"], join_type="left")
+        .join(exp.values(places, alias="named", columns=["feature", "place", "nothing"]), using=["feature"], join_type="left")
         .group_by(*(exp.column(key) for key in keys))
     )
     columns: list[exp.Expr] = [exp.column(key) for key in keys]
     for number, (name, is_zero_when_absent) in enumerate(features):
         held: exp.Expr = exp.func("map_extract_value", exp.column("held"), _number(number))
         if is_zero_when_absent:
-            held = exp.func("COALESCE", held, exp.cast(_number(0), "DOUBLE"))
-        columns.append(exp.alias_(exp.Nullif(this=held, expression=nothing.copy()), name, quoted=True))
+            held = exp.Nullif(this=exp.func("COALESCE", held, exp.cast(_number(0), "DOUBLE")), expression=nothing.copy())
+        columns.append(exp.alias_(held, name, quoted=True))
     return exp.select(*columns).from_(grouped.subquery("grouped", copy=False), copy=False)
 
 

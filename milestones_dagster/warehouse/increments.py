@@ -163,7 +163,10 @@ def is_concerned() -> exp.Expr:
 
 
 def is_followed(warehouse: Warehouse, name: str) -> bool:
-    """Whether somebody asks which accounts of a table changed: the serving copy of one by month, or one by month that reads it."""
+    """Whether a reader asks which accounts of a table changed.
+
+    The serving copy asks that of every table by month; a table by month asks it of what it reads.
+    """
     table = warehouse.tables[name]
     if table.by == "month":
         return True

@@ -89,6 +89,12 @@ def features_of(config: Mapping[str, Relation]) -> list[tuple[str, str, bool]]:
     return [(str(row[place["feature"]]), str(row[place["title"]]), row[place["measure"]] != "attribute") for row in rows]
 
 
+def pivot_shape(table: Table, config: Mapping[str, Relation]) -> tuple[list[str], list[tuple[str, bool]]]:
+    """The columns of a pivoted table that stay, and each of the others with whether `no row means 0`."""
+    features = [(name, is_zero) for name, _, is_zero in features_of(config)]
+    return [column.name for column in table.columns if column.name not in dict(features)], features
+
+
 def behind(warehouse: Warehouse, table: Table, inputs: Inputs) -> Behind:
     """Why `table` must be made again, None as the reason when it is up to date."""
     before = operations.publications(warehouse).get(table.name)
@@ -197,9 +203,8 @@ def _stage(warehouse: Warehouse, table: Table, inputs: Inputs, state: Behind) ->
         return
     if table.pivot:
         # a value per account, date and feature, and the wide rows sorted, do not fit into bounded memory at one time
-        long = exp.Create(this=_made(table), kind="TABLE", expression=_selected(warehouse, table, inputs, {}))
-        warehouse.execute(long)
-        widen(warehouse, _made(table), staged(table), *_shape(table, inputs), table.order)
+        warehouse.execute(exp.Create(this=_made(table), kind="TABLE", expression=_selected(warehouse, table, inputs, {})))
+        widen(warehouse, _made(table), staged(table), *pivot_shape(table, inputs.config), table.order)
         warehouse.execute(exp.Drop(tables=[_made(table)], kind="TABLE"))
         return
     select = _selected(warehouse, table, inputs, {})
@@ -229,16 +234,10 @@ def _selected(warehouse: Warehouse, table: Table, inputs: Inputs, narrowed: Mapp
     return warehouse.runnable(table, replacements)
 
 
-def _shape(table: Table, inputs: Inputs) -> tuple[list[str], list[tuple[str, bool]]]:
-    """The columns of a pivoted table that stay, and its features."""
-    names = [(name, is_zero) for name, _, is_zero in features_of(inputs.config)]
-    return [column.name for column in table.columns if column.name not in {name for name, _ in names}], names
-
-
 def _part(warehouse: Warehouse, table: Table, inputs: Inputs, narrowed: Mapping[str, exp.Query]) -> exp.Select:
     """The rows that a table by month has of `narrowed` relations: few enough to be made wide at once."""
     select = _selected(warehouse, table, inputs, narrowed)
-    return _from(pivoted(select, *_shape(table, inputs)) if table.pivot else select)
+    return _from(pivoted(select, *pivot_shape(table, inputs.config)) if table.pivot else select)
 
 
 def _ordered(table: Table, select: exp.Query) -> exp.Query:

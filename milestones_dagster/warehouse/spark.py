@@ -20,7 +20,7 @@ from milestones_dagster.warehouse import operations, spark_files
 from milestones_dagster.warehouse.duckdb import DIALECT, Warehouse, empty_rows, published, staged
 from milestones_dagster.warehouse.gate import Audit, Result, blocks
 from milestones_dagster.warehouse.operations import Publication
-from milestones_dagster.warehouse.publish import Behind, Inputs, Publishing, behind, features_of
+from milestones_dagster.warehouse.publish import Behind, Inputs, Publishing, behind, pivot_shape
 from milestones_dagster.warehouse.spark_catalogue import Catalogue
 from milestones_dagster.warehouse.spark_dialect import spark_sql, spark_type
 from milestones_dagster.warehouse.spark_session import log_path, told_by_spark
@@ -314,11 +314,11 @@ def _pivoted(table: Table, inputs: Inputs, select: exp.Query) -> exp.Query:
     """The (feature, value) pairs as one column per feature, where the table pivots; an aggregate each, which Spark compiles."""
     if not table.pivot:
         return select
-    names = [(name, is_zero) for name, _, is_zero in features_of(inputs.config)]
+    stay, features = pivot_shape(table, inputs.config)
     feature, value = exp.column("feature"), exp.column("value")
-    keys = [exp.column(column.name) for column in table.columns if column.name not in {name for name, _ in names}]
+    keys = [exp.column(name) for name in stay]
     columns: list[exp.Expr] = list(keys)
-    for name, is_zero_when_absent in names:
+    for name, is_zero_when_absent in features:
         here = feature.eq(exp.Literal.string(name))
         largest: exp.Expr = exp.Max(this=exp.Case().when(here, value))
         if is_zero_when_absent:

@@ -81,7 +81,7 @@ def files(tmp_path: Path) -> Deliveries:
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "demo", "check-config", "plan", "what-if", "waive", "withdraw", "ui", "schemas", "dictionary"]
+    "command", ["run", "demo", "check-config", "plan", "what-if", "compare", "waive", "withdraw", "ui", "schemas", "dictionary"]
 )
 def test_every_command_explains_itself_and_its_options(command: str) -> None:
     for flag in ("--help", "-h"):
@@ -97,7 +97,19 @@ def test_every_command_explains_itself_and_its_options(command: str) -> None:
 def test_the_list_of_commands_is_the_documented_one() -> None:
     said = milestones("--help")
     listed = {line.split()[0] for line in said.lines[said.lines.index("Commands:") + 1 :] if line}
-    assert {"run", "demo", "check-config", "plan", "what-if", "waive", "withdraw", "ui", "schemas", "dictionary"} <= listed
+    assert {
+        "run",
+        "demo",
+        "check-config",
+        "plan",
+        "what-if",
+        "compare",
+        "waive",
+        "withdraw",
+        "ui",
+        "schemas",
+        "dictionary",
+    } <= listed
     readme = (Path(__file__).resolve().parent.parent.parent / "README.md").read_text(encoding="utf-8")
     assert all(f"milestones {command}" in readme for command in listed)
 
@@ -405,6 +417,68 @@ def test_check_config_knows_the_rules_of_a_company(files: Deliveries) -> None:
     # the same sentences stop a plan before it begins
     refused = milestones("plan", "--config", files.config)
     assert (refused.code, refused.lines) == (1, said.lines[:-1])
+
+
+# --- compare --------------------------------------------------------------------------------------------------------
+
+
+def compared(told: Told, other: Path) -> Said:
+    return milestones("compare", other, "--config", told.files.config)
+
+
+def test_a_copy_of_a_warehouse_holds_the_same_rows(told: Told, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.duckdb"
+    copy.write_bytes(told.files.warehouse.read_bytes())
+    said = compared(told, copy)
+    tables = [line for line in said.lines if line.endswith("rows  the same")]
+    assert (said.code, len(said.lines)) == (0, len(tables) + 1)
+    assert said.line("raw_events ").split()[1] != "0"
+    assert said.lines[-1].endswith(f" and {copy}: 0 of {len(tables)} tables differ")
+
+
+def test_it_says_of_every_table_how_it_differs(told: Told, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.duckdb"
+    copy.write_bytes(told.files.warehouse.read_bytes())
+    with duckdb.connect(str(copy)) as connection:
+        connection.execute("UPDATE milestones.seat_usage SET ratio = seats + 1, seats = seats + 1 WHERE seats > 0")
+        # the tenth digit is the order of a sum's terms
+        connection.execute("UPDATE milestones.retention_outcomes SET mrr_at_start = mrr_at_start * (1 + 1e-12)")
+        (usage_ratios,) = connection.execute("SELECT count(*) FROM milestones.usage_ratio").fetchone()
+        connection.execute("DELETE FROM milestones.usage_ratio WHERE rowid = 0")
+        connection.execute("UPDATE milestones.setup_steps SET step = step || 's' WHERE rowid = 0")
+        connection.execute("ALTER TABLE milestones.retention_by_activation ADD COLUMN plan VARCHAR")
+        connection.execute("UPDATE milestones.framework_versions SET value = value + 1")
+        connection.execute("DELETE FROM operations.publications WHERE table_name = 'activation_cohort'")
+        connection.execute("UPDATE operations.publications SET as_of = '2025-01-01' WHERE table_name = 'win_backs'")
+        connection.execute("UPDATE operations.publications SET fingerprint = 'x' WHERE table_name = 'customer_milestones'")
+    said = compared(told, copy)
+    differing = dict(re.split(r" +[\d,]+ rows  ", line) for line in said.lines[:-1] if not line.endswith("the same"))
+    assert differing == {
+        "seat_usage": "values of seats, ratio",
+        "usage_ratio": f"{usage_ratios - 1:,} rows in the other",
+        "setup_steps": "rows of another account_id, step",
+        "retention_by_activation": "other columns or types: plan",
+        "framework_versions": "values of value (it remembers earlier runs)",
+        "activation_cohort": "only here",
+        "win_backs": "as of 2025-02-11 00:00, in the other 2025-01-01 00:00",
+        "customer_milestones": "made under two versions of the framework",
+    }
+    assert (said.code, said.lines[-1].endswith(f": 7 of {len(said.lines) - 1} tables differ")) == (1, True)
+
+
+def test_what_cannot_be_compared_is_said(told: Told, tmp_path: Path) -> None:
+    text, empty = tmp_path / "text.duckdb", tmp_path / "empty.duckdb"
+    text.write_text("no database", encoding="utf-8")
+    duckdb.connect(str(empty)).close()
+    own = told.files.warehouse
+    for other, sentence in [
+        (own, f"{own} is this config's own warehouse; name the file of another one"),
+        (text, "name the file of a warehouse, which lies at the `path` of its warehouse.yaml"),
+        (empty, f"{empty} is no warehouse of this product: it has no operations.publications"),
+        (tmp_path / "nowhere.duckdb", "nowhere.duckdb: there is no warehouse; `milestones run` makes that of a config"),
+    ]:
+        said = compared(told, other)
+        assert (said.code != 0, sentence in said.text) == (True, True), said.text
 
 
 # --- waive ----------------------------------------------------------------------------------------------------------

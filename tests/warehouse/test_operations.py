@@ -134,6 +134,27 @@ def test_changes_stay_until_every_reader_has_read_them(warehouse):
     assert warehouse.scalar("SELECT min(version) FROM operations.changes") == 2
 
 
+def test_without_a_reader_the_last_change_alone_is_kept(warehouse):
+    with warehouse.transaction():
+        for day in range(1, 5):
+            changes.record_version(warehouse, "accounts", [(day, None), (None, at(f"2025-01-0{day}"))])
+    assert warehouse.rows("SELECT DISTINCT version FROM operations.changes") == [(4,)]
+
+
+def test_a_change_is_told_only_where_all_between_are_remembered(warehouse):
+    with warehouse.transaction():
+        changes.record_read(warehouse, "serving copy", {"accounts": 0})
+        changes.record_version(warehouse, "accounts", [(None, at("2025-01-03"))])
+        changes.record_version(warehouse, "accounts", [(7, None)])
+        changes.record_version(warehouse, "accounts", [(8, None), (None, at("2025-01-02"))])
+    assert changes.first_change(warehouse, "accounts", 0, 3) == at("2025-01-02")
+    assert changes.first_change(warehouse, "accounts", 1, 2) == changes.NOTHING
+    assert {row[0] for row in warehouse.rows(changes.changed_accounts("accounts", 1))} == {7, 8}
+    warehouse.execute("DELETE FROM operations.changes WHERE version = 2")
+    assert changes.first_change(warehouse, "accounts", 0, 3) is None
+    assert changes.first_change(warehouse, "accounts", 2, 3) == at("2025-01-02")
+
+
 def test_the_newest_accepted_extract_tells_the_columns(warehouse):
     assert operations.snapshot_columns(warehouse, "accounts") is None
     operations.record_snapshot(warehouse, "accounts", "c1", {"id": "BIGINT"}, NOW, "first", NOW)
