@@ -70,7 +70,8 @@ def parse_query(text: str) -> exp.Query:
     return query
 
 
-def duplicates_query(key: Sequence[str]) -> str:
+@cache  # the same for every config that a process reads
+def duplicates_query(key: tuple[str, ...]) -> str:
     """Return the query of the rows that share their key with another row (all of them), the key columns only.
 
     Numbers of 64 bits that stand for the keys are counted first, at half the cost of the keys themselves; where none
@@ -99,7 +100,8 @@ def duplicates_query(key: Sequence[str]) -> str:
     return _in_batch_form(exp.select(*_columns(key)).from_(rows.subquery("duplicates")))
 
 
-def missing_keys_query(key: Sequence[str]) -> str:
+@cache
+def missing_keys_query(key: tuple[str, ...]) -> str:
     """Return the query of the rows with a NULL in a key column, the key columns only."""
     is_null = exp.or_(*(exp.Is(this=column, expression=exp.Null()) for column in _columns(key)))
     return _in_batch_form(exp.select(*_columns(key)).from_(_PLACEHOLDER).where(is_null))
