@@ -94,7 +94,7 @@ class SparkEngine:
         self._show_others(table)
         days = tuple(sorted(state.days))
         if state.reason is None:
-            self._show(published(table), self.versions.parts(table), _declared(table))
+            self._show(published(table), self.versions.places(table), _declared(table))
             rows = self._count(published(table))
             results = audit(table, published(table))
             if any(blocks(result) for result in results):
@@ -109,7 +109,7 @@ class SparkEngine:
             return Publishing("refused", results, made.rows, days, state.reason, rows_made=made.rows)
         with self.warehouse.transaction():
             is_whole = table.by != "day" or state.is_rebuild
-            self.versions.name(table, made.folder, None if is_whole else days)
+            self.versions.name(table, made.folder, days, is_whole=is_whole)
             rows = int(self.warehouse.scalar(exp.select(exp.Count(this=exp.Star())).from_(published(table))))
             operations.record_publication_days(self.warehouse, table.name, state.days)
             operations.record_publication(
@@ -240,7 +240,7 @@ class SparkEngine:
             self.spark.createDataFrame(rows).createOrReplaceTempView(view_name(exp.table_(relation.name, db=relation.kind)))
         elif relation.name in self.warehouse.tables:
             read = self.warehouse.tables[relation.name]
-            self._show(published(read), self.versions.parts(read), _declared(read))
+            self._show(published(read), self.versions.places(read), _declared(read))
 
     def _show_source(self, name: str, inputs: Inputs) -> None:
         """Shows a snapshot source: DuckDB reads and maps the files once, Spark reads what came of it."""
@@ -258,9 +258,14 @@ class SparkEngine:
         rows = self._read(_declared(events), [str(file) for file in files if file.exists()])
         rows.where("refusal_reason IS NULL").createOrReplaceTempView(view_name(published(events)))
 
-    def _show(self, relation: exp.Table, parts: Mapping[str, str], shape: list[tuple[str, str]]) -> None:
+    def _show(self, relation: exp.Table, places: Sequence[spark_files.Place], shape: list[tuple[str, str]]) -> None:
         self._shapes[view_name(relation)] = shape
-        self._read(shape, list(parts.values())).createOrReplaceTempView(view_name(relation))
+        rows = self._read(shape, [place.folder for place in places if place.days is None])
+        for place in places:
+            if place.days is not None:
+                named = self._read(shape, [place.folder])
+                rows = rows.unionAll(named.where(named["day"].isin(list(place.days))))
+        rows.createOrReplaceTempView(view_name(relation))
 
     def _read(self, shape: list[tuple[str, str]], paths: list[str]) -> "DataFrame":
         columns = ", ".join(f"`{name}` {spark_type(kind)}" for name, kind in shape)
@@ -332,9 +337,9 @@ def _write(rows: "DataFrame", table: Table, folder: Path) -> None:
     if table.by != "day":
         rows.orderBy(*table.order).write.parquet(str(folder))
         return
-    split = rows.withColumn(spark_files.PART, rows["day"].cast("string"))
-    # one file a day, in the table's order
-    ordered = split.repartition(spark_files.PART).sortWithinPartitions(spark_files.PART, *table.order)
+    split = rows.withColumn(spark_files.PART, rows["day"].cast("string").substr(1, 7))
+    # spread by day, so that as many workers write a month as there are, each of them one file, in the table's order
+    ordered = split.repartition("day").sortWithinPartitions(spark_files.PART, *table.order)
     ordered.write.partitionBy(spark_files.PART).parquet(str(folder))
 
 

@@ -3,11 +3,15 @@
 Put here places and pointers. Keep out what is written there (`spark.py`). A version is never changed after it is written: it is
 published by naming it in `operations.spark_parts`, in the transaction that records the publication. So whoever reads by the
 pointers sees the old rows or the new ones, never a mixture, and a killed run leaves only folders that nothing names.
+
+A table by day is named day by day and lies month by month: a file costs Spark more than the rows of a day. A month of which days
+were made again since is read without those days.
 """
 
 import shutil
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -18,13 +22,13 @@ from milestones_dagster.warehouse.source_reader import literal_path
 from milestones_dagster.warehouse.table import Table
 
 PART = "part"
-"""The column that a table by day is split by on disk, a copy of `day`: the files themselves keep all declared columns."""
+"""The column that a table by day is split by on disk, the month of `day`: the files themselves keep all declared columns."""
 
 WHOLE = "all"
 """The name of the one part of a table that is published whole."""
 
 _PREPARE = """CREATE TABLE IF NOT EXISTS operations.spark_parts (
-    table_name VARCHAR NOT NULL, part VARCHAR NOT NULL, folder VARCHAR NOT NULL)"""
+    table_name VARCHAR NOT NULL, part VARCHAR NOT NULL, folder VARCHAR NOT NULL, days INTEGER NOT NULL)"""
 
 
 class EngineMismatchError(Exception):
@@ -38,6 +42,8 @@ def prepare(warehouse: Warehouse) -> None:
         EngineMismatchError: DuckDB published the tables of this warehouse.
     """
     warehouse.execute(_PREPARE)
+    # warehouses of before have a folder for each day
+    warehouse.execute("ALTER TABLE operations.spark_parts ADD COLUMN IF NOT EXISTS days INTEGER DEFAULT 1")
     is_made = warehouse.scalar("SELECT count(*) FROM operations.publications")
     if is_made and not warehouse.scalar("SELECT count(*) FROM operations.spark_parts"):
         raise EngineMismatchError(
@@ -61,6 +67,14 @@ def refuse_spark(warehouse: Warehouse) -> None:
             "the tables of this warehouse were made by Spark; name another path in warehouse.yaml for engine: duckdb "
             "(the days of events are made again there), or set engine: spark"
         )
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder that holds published rows: those of `days`, all of them where that is None."""
+
+    folder: str
+    days: tuple[date, ...] | None = None
 
 
 class Versions:
@@ -93,48 +107,73 @@ class Versions:
             self.warehouse.rows("SELECT part, folder FROM operations.spark_parts WHERE table_name = ? ORDER BY part", [table.name])
         )
 
-    def written(self, table: Table, version: Path) -> dict[str, str]:
-        """Folder of every part of a version that was written."""
-        if table.by != "day":
-            return {WHOLE: str(version)}
-        return {folder.name.partition("=")[2]: str(folder) for folder in sorted(version.glob(f"{PART}=*"))}
+    def places(self, table: Table) -> list[Place]:
+        """Where the published rows of a table lie."""
+        rows = self.warehouse.rows(
+            """SELECT folder, list(part ORDER BY part), any_value(days) FROM operations.spark_parts
+            WHERE table_name = ? GROUP BY folder ORDER BY min(part)""",
+            [table.name],
+        )
+        return [
+            Place(folder, None if len(named) == days else tuple(map(date.fromisoformat, named))) for folder, named, days in rows
+        ]
 
-    def name(self, table: Table, version: Path, replaced: Collection[date] | None) -> None:
-        """Names the parts of a version as published, inside the caller's transaction.
+    def written(self, table: Table, version: Path) -> list[Place]:
+        """Where the rows of a version were written."""
+        if table.by != "day":
+            return [Place(str(version))]
+        return [Place(str(folder)) for folder in sorted(version.glob(f"{PART}=*"))]
+
+    def name(self, table: Table, version: Path, days: Collection[date], *, is_whole: bool) -> None:
+        """Names a version as published, inside the caller's transaction.
 
         Args:
             table: The declaration.
             version: Where its rows were written.
-            replaced: The days that the version replaces; None where it is the whole table.
+            days: The days that were made, with and without rows, of a table by day.
+            is_whole: Whether it replaces all of the table, and not those days alone.
         """
-        gone = self.parts(table) if replaced is None else [str(day) for day in replaced]
+        folders: dict[str, list[str]] = {str(version): [WHOLE]} if table.by != "day" else {}
+        for day in map(str, sorted(days)):
+            folder = version / f"{PART}={day[:7]}"
+            if folder.exists():
+                folders.setdefault(str(folder), []).append(day)
+        gone = list(self.parts(table)) if is_whole else [str(day) for day in days]
         self.warehouse.execute(
-            "DELETE FROM operations.spark_parts WHERE table_name = ? AND part IN (SELECT unnest(?::VARCHAR[]))",
-            [table.name, list(gone)],
+            "DELETE FROM operations.spark_parts WHERE table_name = ? AND part IN (SELECT unnest(?::VARCHAR[]))", [table.name, gone]
         )
         self.warehouse.insert(
             exp.table_("spark_parts", db="operations"),
-            {"table_name": "VARCHAR", "part": "VARCHAR", "folder": "VARCHAR"},
-            [(table.name, part, folder) for part, folder in self.written(table, version).items()],
+            {"table_name": "VARCHAR", "part": "VARCHAR", "folder": "VARCHAR", "days": "INTEGER"},
+            [(table.name, part, folder, len(parts)) for folder, parts in folders.items() for part in parts],
         )
         self.show(table)
 
     def show(self, table: Table) -> None:
         """Makes the view of the published rows under the table's name in the control file."""
-        rows = rows_of(table, self.parts(table))
+        rows = rows_of(table, self.places(table))
         self.warehouse.execute(exp.Create(this=published(table), kind="VIEW", replace=True, expression=rows))
 
 
-def rows_of(table: Table, parts: Mapping[str, str]) -> exp.Query:
-    """A query of the rows of a table that lie in those folders, in the declared types."""
-    if not parts:
-        return empty_rows({column.name: column.type for column in table.columns})
-    files = [exp.Literal.string(f"{literal_path(Path(folder))}/*.parquet") for folder in parts.values()]
-    reader = exp.func(
-        "read_parquet", exp.Array(expressions=files), exp.PropertyEQ(this=exp.var("hive_partitioning"), expression=exp.false())
-    )
+def rows_of(table: Table, places: Sequence[Place]) -> exp.Query:
+    """A query of the rows of a table that lie in those places, in the declared types."""
     columns = [
         exp.alias_(exp.cast(exp.column(column.name, quoted=True), column.type, dialect="duckdb"), column.name, quoted=True)
         for column in table.columns
     ]
-    return exp.select(*columns).from_(reader)
+    whole = [place for place in places if place.days is None]
+    queries = [exp.select(*columns).from_(_read(whole))] if whole else []
+    for place in places:
+        if place.days is not None:
+            is_named = exp.column("day").isin(*(exp.cast(exp.Literal.string(str(day)), "DATE") for day in place.days))
+            queries.append(exp.select(*(column.copy() for column in columns)).from_(_read([place])).where(is_named))
+    if not queries:
+        return empty_rows({column.name: column.type for column in table.columns})
+    return exp.union(*queries, distinct=False, copy=False) if len(queries) > 1 else queries[0]
+
+
+def _read(places: Sequence[Place]) -> exp.Expr:
+    files = [exp.Literal.string(f"{literal_path(Path(place.folder))}/*.parquet") for place in places]
+    return exp.func(
+        "read_parquet", exp.Array(expressions=files), exp.PropertyEQ(this=exp.var("hive_partitioning"), expression=exp.false())
+    )

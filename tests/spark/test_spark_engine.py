@@ -1,5 +1,7 @@
 """Spark behind the engine port: the rows of DuckDB, the same gate, and the same promise when something fails."""
 
+from collections import Counter
+
 import pytest
 from spark_company import both, differences, on_spark, rows
 
@@ -7,6 +9,7 @@ from milestones_dagster.config.loader import load_config
 from milestones_dagster.orchestration.session import Declared, Session
 from milestones_dagster.warehouse import operations
 from milestones_dagster.warehouse.spark_files import EngineMismatchError
+from milestones_dagster.warehouse.table import Relation
 
 # by day; of a source; keeping its own rows; a plain SELECT over many; pivoted; made by a function
 SAMPLE = ("account_event_daily", "subscriptions", "framework_versions", "setup_steps", "feature_matrix", "activation_threshold")
@@ -96,13 +99,22 @@ def test_a_run_that_dies_before_the_commit_publishes_nothing(sampled):
 def test_a_day_made_again_leaves_the_other_days_alone(sampled):
     session = sampled.spark
     before = version_of(session, "account_event_daily")
-    day = sorted(before)[3]
+    # its month has other days with rows, which are read where they were
+    day = str(rows(session, "account_event_daily")[3]["day"])
     session.warehouse.execute("UPDATE operations.publication_days SET signature = 'x' WHERE day = ?::DATE AND table_name = 'account_event_daily'", [day])  # fmt: skip
     made = session.make("account_event_daily")
     after = version_of(session, "account_event_daily")
     assert (made.state, [str(each) for each in made.days_made]) == ("made", [day])
-    assert {part for part in after if after[part] != before[part]} == {day}
-    assert differences(rows(sampled.embedded, "account_event_daily"), rows(session, "account_event_daily")) == []
+    assert {part for part in before if after.get(part) != before[part]} == {day}
+    assert [place.days is None for place in session.engine.versions.places(session.declared.tables["account_event_daily"])].count(
+        False
+    ) == 1
+    expected = rows(sampled.embedded, "account_event_daily")
+    assert differences(expected, rows(session, "account_event_daily")) == []
+    # and as other tables read it
+    session.engine._show_relation(Relation("table", "account_event_daily"))
+    shown = session.engine.spark.table("staging__account_event_daily").groupBy("day").count().collect()
+    assert {row["day"]: row["count"] for row in shown} == Counter(row["day"] for row in expected)
 
 
 @pytest.mark.spark_sample

@@ -38,11 +38,11 @@ def opened(folder):
 def written(warehouse, versions, declared, values):
     """A version of (day, value) rows as Spark lays it out."""
     version = versions.begin(declared)
-    for day, value in values.items():
-        place = version / f"{spark_files.PART}={day}" if declared.by else version
+    for part in sorted({day[:7] if declared.by else "" for day in values}):
+        place = version / f"{spark_files.PART}={part}" if declared.by else version
         place.mkdir(parents=True)
-        rows = f"SELECT DATE '{day}' AS day, {value}::BIGINT AS value"
-        warehouse.connection.sql(rows).write_parquet(str(place / "part-0.parquet"))
+        rows = ", ".join(f"(DATE '{day}', {value}::BIGINT)" for day, value in values.items() if day.startswith(part))
+        warehouse.connection.sql(f"FROM (VALUES {rows}) AS rows(day, value)").write_parquet(str(place / "part-0.parquet"))
     return version
 
 
@@ -51,9 +51,11 @@ def published_rows(warehouse, declared):
 
 
 def publish(warehouse, versions, declared, values, replaced=None):
+    """Publishes the rows as the whole table, or in the place of the days `replaced`."""
     version = written(warehouse, versions, declared, values)
+    days = replaced if replaced is not None else [date.fromisoformat(day) for day in values if declared.by]
     with warehouse.transaction():
-        versions.name(declared, version, replaced)
+        versions.name(declared, version, days, is_whole=replaced is None)
     return version
 
 
@@ -69,14 +71,40 @@ def test_a_version_replaces_the_one_before(tmp_path):
 
 def test_days_are_replaced_alone(tmp_path):
     with opened(tmp_path) as (warehouse, versions):
-        publish(warehouse, versions, BY_DAY, {"2025-01-01": 1, "2025-01-02": 2, "2025-01-03": 3})
+        publish(warehouse, versions, BY_DAY, {"2025-01-01": 1, "2025-01-02": 2, "2025-01-03": 3, "2025-02-01": 4})
         before = versions.parts(BY_DAY)
-        # the second has other rows now, the third none any more
-        publish(warehouse, versions, BY_DAY, {"2025-01-02": 20}, [date(2025, 1, 2), date(2025, 1, 3)])
-        assert published_rows(warehouse, BY_DAY) == [(date(2025, 1, 1), 1), (date(2025, 1, 2), 20)]
-        assert versions.parts(BY_DAY)["2025-01-01"] == before["2025-01-01"]
+        january, february = before["2025-01-01"], before["2025-02-01"]
+        assert before == {f"2025-01-0{day}": january for day in (1, 2, 3)} | {"2025-02-01": february}
+        assert versions.places(BY_DAY) == [spark_files.Place(january), spark_files.Place(february)]
+        # the second has other rows now, the third none any more, and neither has a day that is new
+        again = publish(warehouse, versions, BY_DAY, {"2025-01-02": 20}, [date(2025, 1, 2), date(2025, 1, 3), date(2025, 3, 1)])
+        first, second, fourth = (date(2025, 1, 1), 1), (date(2025, 1, 2), 20), (date(2025, 2, 1), 4)
+        assert published_rows(warehouse, BY_DAY) == [first, second, fourth]
+        assert [place.days for place in versions.places(BY_DAY)] == [(date(2025, 1, 1),), None, None]
+        assert versions.parts(BY_DAY)["2025-01-02"] == str(again / "part=2025-01")
+        # the last of its days takes the month's folder along, and no other
+        last = publish(warehouse, versions, BY_DAY, {"2025-01-01": 10}, [date(2025, 1, 1)])
+        assert published_rows(warehouse, BY_DAY) == [(date(2025, 1, 1), 10), second, fourth]
+        assert {place.days for place in versions.places(BY_DAY)} == {None}
+        assert Path(january).exists(), "who reads it may finish"
         versions.begin(BY_DAY)
-        assert [Path(before[day]).exists() for day in sorted(before)] == [True, False, False]
+        assert [place.exists() for place in (Path(january), Path(february), again, last)] == [False, True, True, True]
+
+
+def test_a_warehouse_of_before_had_a_folder_for_each_day(tmp_path):
+    with opened(tmp_path) as (warehouse, versions):
+        versions.begin(BY_DAY)
+        warehouse.execute("ALTER TABLE operations.spark_parts DROP COLUMN days")
+        for day in (1, 2):
+            place = tmp_path / "spark" / "staging" / "by_day" / "version=old" / f"part=2025-01-0{day}"
+            place.mkdir(parents=True)
+            rows = f"SELECT DATE '2025-01-0{day}' AS day, {day}::BIGINT AS value"
+            warehouse.connection.sql(rows).write_parquet(str(place / "part-0.parquet"))
+            warehouse.execute("INSERT INTO operations.spark_parts VALUES ('by_day', ?, ?)", [f"2025-01-0{day}", str(place)])
+        spark_files.prepare(warehouse)
+        publish(warehouse, versions, BY_DAY, {"2025-01-02": 20}, [date(2025, 1, 2)])
+        assert published_rows(warehouse, BY_DAY) == [(date(2025, 1, 1), 1), (date(2025, 1, 2), 20)]
+        assert {place.days for place in versions.places(BY_DAY)} == {None}
 
 
 def test_no_rows_is_a_table(tmp_path):
@@ -89,7 +117,7 @@ def _die_before_the_commit(folder):
     with opened(folder) as (warehouse, versions):
         version = written(warehouse, versions, WHOLE, {"2025-01-01": 2})
         warehouse.connection.begin()
-        versions.name(WHOLE, version, None)
+        versions.name(WHOLE, version, (), is_whole=True)
         os.kill(os.getpid(), signal.SIGKILL)
 
 
