@@ -97,7 +97,9 @@ class Plan:
                 self._keep(part, size, repeat, [str(_history(work / "land", land, DAYS)), str(gated)], gated.parent)
             case "ungated" | "spark" if part == "ungated" or _HAS_SPARK:
                 beside = [str(gated)] if part == "spark" else []
-                self._keep(part, size, repeat, [str(land), str(work / part / _WAREHOUSE), *beside], work / part)
+                # of the very files that the gated run reads: their paths stand in raw_events
+                files = _history(work / "land", land, DAYS) if part == "spark" else land
+                self._keep(part, size, repeat, [str(files), str(work / part / _WAREHOUSE), *beside], work / part)
                 shutil.rmtree(work / part)
             case "forest" if gated.exists():
                 self._keep(part, size, repeat, [str(gated)], None)
