@@ -177,8 +177,11 @@ def plan(config_dir: Path) -> None:
         found = plan_of(session)
     for line in found.lines:
         click.echo(line)
+    width = max(len(entry.table) for entry in found.tables)
     for entry in found.tables:
-        click.echo(f"{entry.table:<24} {entry.state:<10} {entry.reason}")
+        click.echo(f"{entry.table:<{width}} {entry.state:<10} {entry.reason}")
+    if found.note is not None:
+        click.echo(found.note)
 
 
 @main.command("what-if")

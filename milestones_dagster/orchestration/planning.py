@@ -15,6 +15,8 @@ from milestones_dagster.warehouse.table import Table
 
 _SHOWN_DAYS = 8
 _SHOWN_FILES = 8
+_FOLLOWS = "follows "
+_NOTE = "A table that follows others is left as it is where neither their rows nor the times that it reads differ."
 
 
 @dataclass(frozen=True)
@@ -28,10 +30,11 @@ class PlannedTable:
 
 @dataclass(frozen=True)
 class Plan:
-    """Lines about sources and days, and one entry per table."""
+    """Lines about sources and days, one entry per table, and what is true of all that follow others."""
 
     lines: tuple[str, ...]
     tables: tuple[PlannedTable, ...]
+    note: str | None
 
 
 def plan_of(session: Session) -> Plan:
@@ -55,7 +58,9 @@ def plan_of(session: Session) -> Plan:
     for table in session.declared.tables.values():
         if table.name not in entries:
             entries[table.name] = _entry(session, table, entries)
-    return Plan(tuple(lines), tuple(entries.values()))
+    is_made = bool(operations.publications(session.warehouse))
+    is_following = any(entry.reason.startswith(_FOLLOWS) for entry in entries.values())
+    return Plan(tuple(lines), tuple(entries.values()), _NOTE if is_made and is_following else None)
 
 
 def _events(look: DayPlan) -> PlannedTable:
@@ -83,20 +88,11 @@ def _entry(session: Session, table: Table, above: Mapping[str, PlannedTable]) ->
     moved = [entry.table for entry in followed if entry.state == "behind"]
     if moved:
         # what the tables above change is known when they are made
-        is_made = table.name in operations.publications(session.warehouse)
-        return PlannedTable(table.name, "behind", f"follows {', '.join(moved)}{_extent(table) if is_made else ''}")
+        is_in_part = table.by == "month" and table.name in operations.publications(session.warehouse)
+        extent = "; of its months the open ones, and the accounts that change" if is_in_part else ""
+        return PlannedTable(table.name, "behind", f"{_FOLLOWS}{', '.join(moved)}{extent}")
     try:
         found = session.behind(table.name)
     except AsOfError as error:
         return PlannedTable(table.name, "waits", str(error))
     return PlannedTable(table.name, "up to date" if found.reason is None else "behind", found.reason or "nothing changed")
-
-
-def _extent(table: Table) -> str:
-    """What a table that stands already makes of itself when the tables above it are made."""
-    match table.by:
-        case "day":
-            return ""  # their days are its days
-        case "month":
-            return "; of its months the open ones, and the accounts that change"
-    return "; left as it is where they come out as they were"

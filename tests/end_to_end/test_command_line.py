@@ -191,6 +191,8 @@ def test_the_plan_before_the_first_run_names_the_days_and_what_follows(told: Tol
         "behind",
         "follows activation_cohort, observation_dates, retention_outcomes",
     ]
+    # nothing stands yet that could be left
+    assert "A table that follows others" not in told.before.text
     tables = set(Declared.of(load_config(told.files.config)).tables)
     assert {line.split()[0] for line in told.before.lines if " behind " in line} == tables
 

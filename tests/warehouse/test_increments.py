@@ -157,13 +157,12 @@ def test_closed_months_and_elapsed_windows_are_not_touched(company):
 def test_the_plan_tells_what_of_a_table_a_run_may_make(company):
     company.deliver("2025-04-29")
     with made(company.config, tables=()) as result:
-        told = {entry.table: entry.reason for entry in plan_of(result.session).tables}
+        plan = plan_of(result.session)
+    told = {entry.table: entry.reason for entry in plan.tables}
     assert told["rule_events"] == "1 day(s) differ"
     assert told["customer_milestones"].endswith("; of its months the open ones, and the accounts that change")
-    assert told["milestone_summary"].endswith("; left as it is where they come out as they were")
-    # never made: there is nothing to be left
-    assert told["milestone_chain"].startswith("follows ")
-    assert "left" not in told["milestone_chain"]
+    assert told["milestone_summary"].startswith("follows ")
+    assert plan.note is not None
 
 
 def test_a_second_run_makes_nothing_and_keeps_every_state(company):
