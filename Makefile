@@ -15,7 +15,7 @@ export GX_ANALYTICS_ENABLED = false
 # an environment that forbids it makes every start compile every module again: twice the time
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test test-spark test-spark-sample spark-environment java prove prove-quick bench ui check format lock demo docs clean
+.PHONY: help run test test-slow test-spark test-spark-sample spark-environment java prove prove-quick bench ui check format lock demo docs clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ ui: $(READY) ## Serve the Dagster UI with schedules, sensors and the history of 
 # a file's tests stay together: a warehouse that they share is made once, not once in each process; the longest files are the first
 test: $(READY) ## Run all tests.
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+test-slow: $(READY) ## Histories drawn by chance, day by day against a rebuild: minutes.
+	$(BIN)/python -m pytest -n 2 -m slow
 
 test-spark: java $(SPARK_READY) ## Prove every table equal on DuckDB and Spark, and Spark's promise (needs Java 17).
 	$(SPARK_VENV)/bin/python -m pytest tests/spark --timeout=3600

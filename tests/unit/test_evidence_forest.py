@@ -322,7 +322,6 @@ def test_the_parts_alone_are_enough(planted):
     pd.testing.assert_frame_equal(table, again, check_exact=True)
 
 
-@pytest.mark.slow
 def test_thirty_thousand_rows_of_56_features_rank_the_planted_ones_first():
     frame, names = matrix(accounts=3_750, months=8, noise=54)
 

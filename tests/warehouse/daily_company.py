@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from random_company import random_company
+from random_company import RandomCompany, random_company
 from scenario import EVENT_TYPES, SUBSCRIPTION_TYPES, Made, World, at, event, made, write_parquet, write_yaml
 
 from milestones_dagster.warehouse.publish import Publishing
@@ -24,17 +24,19 @@ Digests = Mapping[str, tuple[int, str]]
 class Company:
     """A company that delivers day by day, its config, and the tables that its runs make."""
 
-    def __init__(self, folder: Path, until: str, wanted: Sequence[str], **framework: Any) -> None:
-        self.wanted = tuple(wanted)
+    def __init__(
+        self, folder: Path, until: str, wanted: Sequence[str], *, drawn: RandomCompany = COMPANY, **framework: Any
+    ) -> None:
+        self.wanted, self.drawn = tuple(wanted), drawn
         self.folder, self.delivered = folder, at("2024-01-01")
         self.files = folder / "data" / "events"
-        self.subscriptions = [dict(row) for row in COMPANY.subscriptions]
+        self.subscriptions = [dict(row) for row in drawn.subscriptions]
         source = {"path": str(self.files / "*.parquet"), "empty_days": "allow"}
         world = World(
             events=(),
             last_day=until,
             subscriptions=self.subscriptions,
-            users=COMPANY.users,
+            users=drawn.users,
             framework={"areas": [AREA | {"threshold": 3}]} | framework,
             sources={"events": [{"name": "product", "columns": {name: name for name in EVENT_TYPES.names}, **source}]}
             | {name: {"extracted_at": "2025-07-05T00:00:00Z"} for name in ("users", "subscriptions")},
@@ -48,12 +50,13 @@ class Company:
         """The company whose folder was laid back to what it was when it had delivered up to the day `until`."""
         given = cls.__new__(cls)
         given.folder, given.wanted, given.files = folder, tuple(wanted), folder / "data" / "events"
+        given.drawn = COMPANY
         given.delivered = at(until) + timedelta(days=1)
         given.config, given.subscriptions = folder / "config", [dict(row) for row in COMPANY.subscriptions]
         return given
 
     def events(self, since: datetime, until: datetime) -> list[dict[str, Any]]:
-        return [row for row in COMPANY.events if since <= row["occurred_at"] < until]
+        return [row for row in self.drawn.events if since <= row["occurred_at"] < until]
 
     def deliver(self, until: str, *, without: Callable[[dict[str, Any]], bool] = lambda _: False) -> Path:
         """Writes the file of the events that happened since the last one, up to the end of the day `until`."""
