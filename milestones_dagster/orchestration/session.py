@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cached_property, partial
 from hashlib import sha256
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ from milestones_dagster.warehouse.duckdb import Warehouse
 from milestones_dagster.warehouse.limits import within_limits
 from milestones_dagster.warehouse.observation import AsOfError, Observation, run_relations
 from milestones_dagster.warehouse.publish import Behind, Compute, Inputs, Publishing, behind, features_of
+from milestones_dagster.warehouse.reading import EVERYTHING, framework_read
 from milestones_dagster.warehouse.snapshots import SNAPSHOT_KINDS, Extract, extract, extracted_at
 from milestones_dagster.warehouse.source_files import FileRefused
 from milestones_dagster.warehouse.table import Table, load_tables
@@ -105,13 +107,23 @@ class Declared:
         return cls(config, tables, suites, made)
 
     def code_version(self, name: str) -> str:
-        """Hash of what a table means: its SELECT, its function, and the rows of the config relations that it names.
+        """Hash of what a table means: its SELECT, its function, and what these read of the config.
 
         An edited threshold changes the version of just the tables that read it.
         """
         table = self.tables[name]
         rows = [f"{relation}:{self.relations[relation].rows!r}" for relation in table.config_relations]
-        return sha256("\n".join([table.code_hash, *rows]).encode()).hexdigest()[:16]
+        return sha256("\n".join([table.code_hash, *rows, self.function_config(name)]).encode()).hexdigest()[:16]
+
+    def function_config(self, name: str) -> str:
+        """What the `then:` function of a table may read of the framework, as text; nothing where there is none."""
+        then, framework = self.tables[name].then, self.config.framework
+        if then is None:
+            return ""
+        paths = framework_read(then)
+        if EVERYTHING in paths:
+            return framework.model_dump_json()
+        return repr([(path, attrgetter(".".join(path))(framework)) for path in sorted(paths)])
 
     def rules(self, name: str) -> tuple[Rule, ...]:
         """All rules that a table reports: its suite, and those about the files of its sources."""
@@ -317,6 +329,7 @@ class Session:
             sources={f"source.{source}": made.rows for source, made in extracts.items()},
             source_signature=" ".join(f"{source}:{made.signature}" for source, made in extracts.items()),
             compute=self._compute(table),
+            compute_config=self.declared.function_config(name),
         )
 
     def _compute(self, table: Table) -> Compute | None:

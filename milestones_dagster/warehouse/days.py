@@ -29,6 +29,7 @@ from milestones_dagster.warehouse.delivered_days import delivered_days, own_days
 from milestones_dagster.warehouse.duckdb import Warehouse, staged
 from milestones_dagster.warehouse.gate import Audit, Result, refused_days
 from milestones_dagster.warehouse.operations import FileDay, KnownFile
+from milestones_dagster.warehouse.reading import columns_read
 from milestones_dagster.warehouse.source_files import FileRefused, describe_file, discover
 from milestones_dagster.warehouse.source_inspection import inspect
 from milestones_dagster.warehouse.source_schema import check_schema, remember_schema
@@ -219,9 +220,20 @@ class RawDays:
     def _mapping_hash(self, source: EventSource) -> str:
         digest = sha256(source.model_dump_json(exclude={"path", "empty_days"}).encode())
         digest.update(self.table.code_hash.encode())
+        digest.update(repr(self._config_read()).encode())
         for rule in self.quarantine:
             digest.update(rule.model_dump_json().encode())
         return digest.hexdigest()[:16]
+
+    def _config_read(self) -> list[object]:
+        """What raw_events reads of the config: it stands in the rows of every day file, as the reporting zone in their dates."""
+        found: list[object] = []
+        for relation in self.table.relations:
+            if relation.kind == "config":
+                attached = exp.table_(relation.name, db="main", catalog="config", quoted=True)
+                columns = sorted(columns_read(self.table.select, relation, [name for name, _ in self.warehouse.columns(attached)]))
+                found.append((columns, self.warehouse.rows(exp.select(*map(exp.column, columns)).from_(attached))))
+        return found
 
     def _touch(self, source: EventSource, changed: Sequence[KnownFile], new_columns: Mapping[str, Sequence[str]]) -> None:
         """Records the changed files of a source with the days that they touch."""

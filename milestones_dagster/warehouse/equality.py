@@ -12,7 +12,7 @@ import duckdb
 from sqlglot import exp
 
 from milestones_dagster.warehouse.duckdb import DIALECT, published
-from milestones_dagster.warehouse.table import Column, Table
+from milestones_dagster.warehouse.table import Table
 
 FLOAT_DIGITS = 9
 """Sums of floats depend on the order of their terms: floats are compared to so many significant digits."""
@@ -93,42 +93,41 @@ def _difference(
     if shapes[0] != shapes[1]:
         names = sorted({name for name, _ in set(shapes[0]) ^ set(shapes[1])})
         return f"other columns or types: {', '.join(names)}" if names else "columns in another order"
-    columns = [column for column in table.columns if column.name in dict(shapes[0])]
+    # of the rows as they stand: a config may have other features since
+    columns = shapes[0]
     if fingerprint(one, relation, columns) == fingerprint(other, relation, columns):
         return ""
     return _told(table, columns, [_by_column(connection, table, columns) for connection in (one, other)])
 
 
-def _told(table: Table, columns: Sequence[Column], found: Sequence[Sequence[Any]]) -> str:
+def _told(table: Table, columns: Sequence[tuple[str, str]], found: Sequence[Sequence[Any]]) -> str:
     (count, keys, *values), (count_there, keys_there, *values_there) = found
     if count != count_there:
         return f"{count_there:,} rows in the other"
     if keys != keys_there:
         return f"rows of another {', '.join(table.key)}"
-    differing = [column.name for column, mine, theirs in zip(columns, values, values_there, strict=True) if mine != theirs]
+    differing = [name for (name, _), mine, theirs in zip(columns, values, values_there, strict=True) if mine != theirs]
     return f"values of {', '.join(differing)}"
 
 
-def fingerprint(connection: duckdb.DuckDBPyConnection, relation: exp.Table, columns: Iterable[Column]) -> tuple[int, int]:
-    """Rows of a relation and the sum of their hashes."""
+def fingerprint(connection: duckdb.DuckDBPyConnection, relation: exp.Table, columns: Iterable[tuple[str, str]]) -> tuple[int, int]:
+    """Rows of a relation and the sum of their hashes, over `columns` (name and type)."""
     query = exp.select(exp.Count(this=exp.Star()), _hashed(columns)).from_(relation)
     row = connection.execute(query.sql(dialect=DIALECT)).fetchone()
     return (int(row[0]), int(row[1] or 0)) if row else (0, 0)
 
 
-def _by_column(connection: duckdb.DuckDBPyConnection, table: Table, columns: Sequence[Column]) -> Sequence[Any]:
+def _by_column(connection: duckdb.DuckDBPyConnection, table: Table, columns: Sequence[tuple[str, str]]) -> Sequence[Any]:
     """Rows, the fingerprint of the keys, and that of every column with them."""
-    keys = [column for column in columns if column.name in table.key]
+    keys = [column for column in columns if column[0] in table.key]
     sums = [_hashed(keys), *(_hashed([*keys, column]) for column in columns)]
     query = exp.select(exp.Count(this=exp.Star()), *sums).from_(published(table))
     return connection.execute(query.sql(dialect=DIALECT)).fetchone() or ()
 
 
-def _hashed(columns: Iterable[Column]) -> exp.Expr:
-    values = [
-        _rounded(exp.column(column.name, quoted=True)) if column.type == "DOUBLE" else exp.column(column.name, quoted=True)
-        for column in columns
-    ]
+def _hashed(columns: Iterable[tuple[str, str]]) -> exp.Expr:
+    named = [(exp.column(name, quoted=True), kind) for name, kind in columns]
+    values = [_rounded(column) if kind == "DOUBLE" else column for column, kind in named]
     return exp.Sum(this=exp.cast(exp.func("hash", *values), "HUGEINT"))
 
 

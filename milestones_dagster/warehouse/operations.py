@@ -102,6 +102,8 @@ def prepare(warehouse: Warehouse) -> None:
     """Makes the operations tables where they are missing."""
     for statement in _TABLES:
         warehouse.execute(statement)
+    # warehouses of an earlier version are without it
+    warehouse.execute("ALTER TABLE operations.publications ADD COLUMN IF NOT EXISTS made_of VARCHAR")
 
 
 def known_files(warehouse: Warehouse, source: str) -> dict[str, KnownFile]:
@@ -269,12 +271,24 @@ def record_publication(warehouse: Warehouse, publication: Publication, run_id: s
     """Records a publication inside the transaction that publishes its rows."""
     warehouse.execute("DELETE FROM operations.publications WHERE table_name = ?", [publication.table])
     warehouse.execute(
-        "INSERT INTO operations.publications VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        """INSERT INTO operations.publications (
+            table_name, signature, as_of, fingerprint, code_hash, row_count, run_id, published_at)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?)""",
         [
             publication.table, publication.signature, publication.as_of, publication.fingerprint, publication.code_hash,
             publication.row_count, run_id, now,
         ],
     )  # fmt: skip
+
+
+def record_inputs(warehouse: Warehouse, table: str, states: str) -> None:
+    """Records of which states of what it reads the published rows of a table are, with `record_publication` or its confirmation."""
+    warehouse.execute("UPDATE operations.publications SET made_of = ? WHERE table_name = ?", [states, table])
+
+
+def inputs_recorded(warehouse: Warehouse) -> dict[str, str | None]:
+    """What `record_inputs` recorded of every published table; None of those of an earlier version of this product."""
+    return dict(warehouse.rows("SELECT table_name, made_of FROM operations.publications"))
 
 
 def confirm_publication(warehouse: Warehouse, table: str, signature: str, as_of: datetime | None, fingerprint: str) -> None:

@@ -38,7 +38,8 @@ class Inputs:
     """What one table is made from, besides other tables.
 
     `config` and `run` are the relations as attached; `sources` the query of every source that the SELECT names and
-    `source_signature` what those files are; `suite` a digest of the rules; `compute` the `then:` function, when there is one.
+    `source_signature` what those files are; `suite` a digest of the rules; `compute` the `then:` function, when there is one, and
+    `compute_config` a digest of what it reads of the framework.
     """
 
     config: Mapping[str, Relation]
@@ -51,6 +52,7 @@ class Inputs:
     sources: Mapping[str, exp.Query] = field(default_factory=dict)
     source_signature: str = ""
     compute: Compute | None = None
+    compute_config: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def pivot_shape(table: Table, config: Mapping[str, Relation]) -> tuple[list[str]
 def behind(warehouse: Warehouse, table: Table, inputs: Inputs) -> Behind:
     """Why `table` must be made again, None as the reason when it is up to date."""
     before = operations.publications(warehouse).get(table.name)
-    own = _digest([table.code_hash, inputs.suite, _relations_digest(table, inputs)])
+    own = _digest([table.code_hash, inputs.suite, _relations_digest(table, inputs), inputs.compute_config])
     if table.by == "day":
         wanted = {day: _digest([own, signature]) for day, signature in operations.published_days(warehouse).items()}
         held = operations.publication_days(warehouse, table.name)
@@ -125,7 +127,8 @@ def behind(warehouse: Warehouse, table: Table, inputs: Inputs) -> Behind:
         reason = "what it is made from changed"
     if table.by != "month" or inputs.as_of is None:
         return Behind(reason, signature, {}, is_rebuild=True)
-    lasting = _digest([table.code_hash, inputs.suite, _relations_digest(table, inputs, kinds=("config",))])
+    # the instants of closed months are those of the zone, which a table may know by `run.months` alone
+    lasting = _digest([table.code_hash, inputs.suite, _relations_digest(table, inputs, kinds=("config",)), _time_zone(inputs)])
     own = increments.own_digest(warehouse, table, lasting, inputs.run)
     part = increments.part_of(warehouse, table, own, inputs.as_of, inputs.run) if reason is not None else None
     return Behind(reason if part is None else part.told(), signature, {}, is_rebuild=part is None, part=part, own=own)
@@ -157,6 +160,7 @@ def make(
             return Publishing("refused", results, rows, (), "a rule fails on the published rows")
         # the same rows are what this as-of time and this config give, too
         operations.confirm_publication(warehouse, table.name, state.signature, inputs.as_of, inputs.fingerprint)
+        cutoff.remember_inputs(warehouse, table)
         reason = "nothing changed" if state.reason is None else "what it is computed from came out the same"
         return Publishing("unchanged", results, rows, (), reason)
     connection = warehouse.connection
@@ -185,6 +189,7 @@ def make(
             inputs.run_id,
             inputs.now,
         )
+        cutoff.remember_inputs(warehouse, table)
         if on_commit is not None:
             on_commit()
     except BaseException:
@@ -276,7 +281,7 @@ def _given(warehouse: Warehouse, table: Table, inputs: Inputs) -> str:
     """Digest of what the `then:` function of a table would be given: its code, rows, further tables and config."""
     config = _relations_digest(table, inputs, kinds=("config",))
     rows = cutoff.signature(warehouse, _selected(warehouse, table, inputs, {}))
-    return _digest([table.code_hash, config, rows, *cutoff.states(warehouse, table.also)])
+    return _digest([table.code_hash, config, inputs.compute_config, rows, *cutoff.states(warehouse, table.also)])
 
 
 def _remember_state(warehouse: Warehouse, table: Table, inputs: Inputs, state: Behind) -> None:
@@ -355,6 +360,11 @@ def _meant_rows(table: Table, name: str, relation: Relation) -> list[list[object
         meant = columns_read(table.select, Named("run", "observation"), relation.columns)
     kept = [number for number, column in enumerate(relation.columns) if column in meant]
     return [[row[number] for number in kept] for row in relation.rows]
+
+
+def _time_zone(inputs: Inputs) -> str:
+    product = inputs.config["product"]
+    return str(product.rows[0][list(product.columns).index("time_zone")])
 
 
 def _digest(parts: Iterable[str]) -> str:

@@ -57,10 +57,10 @@ def publish_serving(warehouse: Warehouse, tables: Sequence[Table], optional: Seq
     Args:
         warehouse: The open warehouse.
         tables: Served together or not at all.
-        optional: Served too where they are of the same time and config.
+        optional: Served too where they are of the same time and config, and made of the rows that are published.
 
     Raises:
-        ServingError: a table is missing, or they are not all as of one time and from one config.
+        ServingError: a table is missing, or they are not all as of one time, from one config and made of one another's rows.
     """
     fitting = _fitting(warehouse, tables, optional)
     left_out = tuple(table.name for table in optional if table not in fitting)
@@ -97,8 +97,17 @@ def _fitting(warehouse: Warehouse, tables: Sequence[Table], optional: Sequence[T
         raise ServingError(
             f"the tables are not as of one time and config ({names} are behind); the serving copy stays; run all of them",
         )
+    # of one time, and yet of other rows: what was made again above a table that was refused
+    current = cutoff.current(warehouse, {**warehouse.tables, **{table.name: table for table in [*tables, *optional]}})
+    stale = [table.name for table in tables if table.name not in current]
+    if stale:
+        raise ServingError(
+            f"{', '.join(stale)} are not made of the present rows of what they read; the serving copy stays; run all of them"
+        )
     version = versions.pop() if versions else None
-    return [table for table in optional if table.name in made and (made[table.name].as_of, made[table.name].fingerprint) == version]
+    return [
+        table for table in optional if table.name in current and (made[table.name].as_of, made[table.name].fingerprint) == version
+    ]
 
 
 # --- what stands ----------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from milestones_dagster.warehouse import operations, spark_files
+from milestones_dagster.warehouse import cutoff, operations, spark_files
 from milestones_dagster.warehouse.duckdb import DIALECT, Warehouse, empty_rows, published, staged
 from milestones_dagster.warehouse.gate import Audit, Result, blocks
 from milestones_dagster.warehouse.operations import Publication
@@ -100,6 +100,7 @@ class SparkEngine:
             if any(blocks(result) for result in results):
                 return Publishing("refused", results, rows, (), "a rule fails on the published rows")
             operations.confirm_publication(self.warehouse, table.name, state.signature, inputs.as_of, inputs.fingerprint)
+            cutoff.remember_inputs(self.warehouse, table)
             return Publishing("unchanged", results, rows, (), "nothing changed")
         with told_by_spark(table.name):
             made = self._stage(table, inputs, state)
@@ -118,6 +119,7 @@ class SparkEngine:
                 inputs.run_id,
                 inputs.now,
             )
+            cutoff.remember_inputs(self.warehouse, table)
             if on_commit is not None:
                 on_commit()
         self._show_others(table)

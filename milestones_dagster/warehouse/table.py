@@ -49,6 +49,8 @@ _CONFIG = "config."
 _EVIDENCE_IMPORT = re.compile(
     r"^\s*from milestones_dagster\.evidence(?:\.(?P<module>\w+) import | import (?P<modules>\w+(?:, \w+)*))", re.MULTILINE
 )
+# what is imported for its types alone stands indented
+_CONFIG_IMPORT = re.compile(r"^from milestones_dagster\.config\.(?P<module>\w+) import", re.MULTILINE)
 _KNOWN_HEADER_KEYS = {
     "about",
     "grain",
@@ -180,10 +182,15 @@ class Table:
         """Hash of what the table means: the normalised SELECT and the source of its `then:` function's module."""
         digest = sha256(_parse(self.path, self.select_text, self.first_line).normalised.encode())
         if self.then is not None:
-            module = SQL_ROOT.parent.joinpath(*self.then.split(".")[:-1]).with_suffix(".py")
-            for part in _with_imports(module):
+            for part in self._then_modules:
                 digest.update(part.read_bytes())
         return digest.hexdigest()[:16]
+
+    @property
+    def _then_modules(self) -> list[Path]:
+        if self.then is None:
+            return []
+        return _with_imports(SQL_ROOT.parent.joinpath(*self.then.split(".")[:-1]).with_suffix(".py"))
 
 
 def load_tables(
@@ -228,7 +235,7 @@ def _above(name: str, tables: Mapping[str, Table]) -> set[str]:
 
 
 def _with_imports(module: Path) -> list[Path]:
-    """A module of evidence and the modules of evidence that it imports, directly or through others, by path."""
+    """A module of evidence, those of evidence that it imports, directly or through others, and of config that they run, by path."""
     found: set[Path] = set()
     waiting = [module]
     while waiting:
@@ -236,7 +243,9 @@ def _with_imports(module: Path) -> list[Path]:
         if path in found:
             continue
         found.add(path)
-        for match in _EVIDENCE_IMPORT.finditer(path.read_text(encoding="utf-8")):
+        text = path.read_text(encoding="utf-8")
+        found.update(module.parents[1] / "config" / f"{match['module']}.py" for match in _CONFIG_IMPORT.finditer(text))
+        for match in _EVIDENCE_IMPORT.finditer(text):
             names = [match["module"]] if match["module"] else match["modules"].split(", ")
             waiting += [path.with_name(f"{name}.py") for name in names]
     return sorted(found)

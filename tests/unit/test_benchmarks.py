@@ -96,7 +96,11 @@ def _fingerprints(warehouse, tables, names):
         files = f"'{warehouse.with_suffix('')}/raw_events/**/*.parquet'"
         raw = exp.Table(this=sqlglot.parse_one(f"read_parquet({files}, hive_partitioning = false)", dialect="duckdb"))
         return {
-            name: fingerprint(connection, raw if name == "raw_events" else published(tables[name]), tables[name].columns)
+            name: fingerprint(
+                connection,
+                raw if name == "raw_events" else published(tables[name]),
+                [(column.name, column.type) for column in tables[name].columns],
+            )
             for name in names
         }
 

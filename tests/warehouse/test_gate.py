@@ -228,8 +228,8 @@ def test_an_edited_step_makes_just_the_tables_that_read_it(copied):
     copied.edit("framework.yaml", "setup", "steps", 2, "required", value=True)
     with copied.opened() as session:
         assert set(made_again(session)) == {
-            "chain_landmarks", "customer_milestones", "framework_review", "framework_versions", "framework_watch",
-            "milestone_summary", "setup_step_landmarks", "setup_steps",
+            "chain_landmarks", "customer_milestones", "framework_review", "framework_versions", "framework_watch", "milestone_chain",
+            "milestone_summary", "setup_step_evidence", "setup_step_landmarks", "setup_step_placebo", "setup_steps",
         }  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from scenario import EVENT_TYPES, at, event, made, subscription, write_parquet, 
 from milestones_dagster.orchestration.planning import plan_of
 from milestones_dagster.warehouse import changes, operations
 from milestones_dagster.warehouse.publish import Publishing
-from milestones_dagster.warehouse.serving import Served, publish_serving
+from milestones_dagster.warehouse.serving import Served, ServingError, publish_serving
 from milestones_dagster.warehouse.table import load_tables
 
 BY_MONTH = (
@@ -152,6 +152,46 @@ def test_closed_months_and_elapsed_windows_are_not_touched(company):
             assert running <= outcomes[name].rows_made <= running + 12 * concerned
             assert outcomes[name].rows_made < outcomes[name].row_count / 2
         assert "1 month(s) from 2025-04 on" in outcomes["account_months"].reason
+
+
+def test_another_time_zone_moves_every_day_and_every_month(company):
+    company.edit(lambda framework: framework.update(time_zone="Asia/Kolkata"))
+    company.assert_as_rebuilt()
+    served(company)
+
+
+def test_refused_evidence_is_not_served_beside_milestones_of_other_rows(company):
+    """Late rows of the same as-of time: an evidence table is refused, what reads it is not reached, the milestones are made."""
+    late = [event(f"a{number:02}", "chat", "2025-02-11 10:00", user=f"a{number:02}-u0") for number in range(16)]
+    for name, rows in (("early", late[:8]), ("late", late[8:])):
+        # as of the first file's time the second comes too
+        write_parquet(
+            company.files / f"{name}.parquet", [row | {"event_id": f"{name}-{n}"} for n, row in enumerate(rows)], EVENT_TYPES
+        )
+        if name == "early":
+            company.run()
+    with made(company.config, tables=()) as result:
+        session, tables = result.session, result.session.declared.tables
+        for name in WANTED:
+            if tables[name].schema != "evidence":
+                session.make(name)
+        milestones = [tables[name] for name in WANTED if tables[name].schema == "milestones"]
+        evidence = [tables[name] for name in WANTED if tables[name].schema == "evidence"]
+        as_of = {
+            publication.as_of
+            for name, publication in operations.publications(session.warehouse).items()
+            if tables[name].by != "day"
+        }
+        assert len(as_of) == 1
+        copy = publish_serving(session.warehouse, milestones, evidence)
+        assert {"area_months", "area_success"} <= set(copy.left_out)
+        # and milestones are not served while one of them is behind another
+        write_parquet(company.files / "later.parquet", [late[0] | {"event_id": "later"}], EVENT_TYPES)
+        session.load_events()
+        for name in ("account_event_daily", "rule_events", "event_identities", "event_name_daily"):
+            session.make(name)
+        with pytest.raises(ServingError, match="not made of the present rows of what they read"):
+            publish_serving(session.warehouse, milestones, evidence)
 
 
 def test_the_plan_tells_what_of_a_table_a_run_may_make(company):

@@ -113,7 +113,7 @@ def test_a_copy_that_breaks_half_way_leaves_yesterdays(session):
     path = serve(session)
     before = path.read_bytes()
     # recorded as published, and not there
-    ghost = replace(session.declared.tables["setup_steps"], name="ghost")
+    ghost = replace(session.declared.tables["notes"], name="ghost")
     as_published = operations.publications(session.warehouse)["notes"]
     record_ghost = Publication("ghost", "s", as_published.as_of, as_published.fingerprint, "code", 0)
     operations.record_publication(session.warehouse, record_ghost, "run", session.now)

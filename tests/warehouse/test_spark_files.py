@@ -143,6 +143,6 @@ def test_a_warehouse_of_the_other_engine_is_refused(tmp_path):
             spark_files.refuse_spark(warehouse)
         warehouse.execute("DELETE FROM operations.spark_parts")
         spark_files.refuse_spark(warehouse)
-        warehouse.execute("INSERT INTO operations.publications VALUES ('whole', 's', NULL, 'f', 'c', 1, 'r', NULL)")
+        warehouse.execute("INSERT INTO operations.publications VALUES ('whole', 's', NULL, 'f', 'c', 1, 'r', NULL, NULL)")
         with pytest.raises(spark_files.EngineMismatchError, match="made by DuckDB"):
             spark_files.prepare(warehouse)
