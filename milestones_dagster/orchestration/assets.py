@@ -161,7 +161,7 @@ def _serving_asset(declared: Declared, keys: dict[str, dg.AssetKey], key_prefix:
         description=(
             "A copy of the published tables for readers: analysts and tools open it at any time, no run waits for them and "
             "they wait for no run. It is swapped by a rename, and only when all milestone tables are as of the same time and "
-            "definitions; evidence is in it where it is of that time and those definitions too."
+            "definitions; evidence is in it where it is of that time, those definitions and those rows too."
         ),
         group_name="operations",
         owners=list(OWNERS),
