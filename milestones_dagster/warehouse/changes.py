@@ -65,11 +65,6 @@ def record_given(warehouse: Warehouse, table: str, digest: str) -> None:
     warehouse.execute("INSERT INTO operations.given VALUES (?, ?)", [table, digest])
 
 
-def changed_since(warehouse: Warehouse, table: str) -> list[datetime]:
-    """Times from which on all accounts changed in what `table` reads, since it was made."""
-    return [row[0] for row in warehouse.rows(f"SELECT c.since {_UNREAD_CHANGES} AND c.since IS NOT NULL", [table])]
-
-
 def first_change(warehouse: Warehouse, table: str, before: int, now: int) -> datetime | None:
     """The time from which on all accounts differ between two states of a table; `NOTHING` where none does.
 

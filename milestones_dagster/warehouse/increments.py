@@ -28,6 +28,7 @@ ACCOUNT = "account_key"
 _OPEN_MONTH = 0.25
 _ALL_ACCOUNTS = 0.5
 _CONCERNED = exp.table_("concerned_accounts", db="temp")
+_HELD = "temp.rows_by_account"
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,13 @@ def part_of(warehouse: Warehouse, table: Table, own: str, as_of: datetime, run: 
     now = day_signatures(warehouse, table, as_of)
     differing = [day for day in {*then, *now} if then.get(day) != now.get(day)]
     news = min([before.as_of, *(datetime.combine(day, time()) for day in differing)])
-    since = [news, *changes.changed_since(warehouse, table.name)]
+    since = [news]
+    versions = changes.versions(warehouse)
+    for name in followed:
+        first = changes.first_change(warehouse, name, held[name], versions.get(name, 0))
+        if first is None:
+            return None
+        since.append(first)
     if table.windows is not None:
         since += _first_window(warehouse, table.windows, _news_of_outcomes(before.as_of, differing, run))
     at = max((number for number, (_, starts_at) in enumerate(months) if starts_at <= min(since)), default=0)
@@ -189,38 +196,35 @@ def record_changes(
     new, old = (
         exp.select(ACCOUNT, placed.copy(), exp.alias_(_signed(sign), "part"))
         .from_(rows.subquery("held"))
-        .where(exp.column(ACCOUNT).is_(exp.null()).not_())
         for rows, sign in ((exp.select("*").from_(made), 1), (replaced, -1))
     )
-    query = f"""
-    WITH both_rows AS ({exp.union(new, old, distinct=False).sql(dialect=DIALECT)}), held AS (
-      SELECT {ACCOUNT}, dated, SUM(part) <> 0 AS is_changed FROM both_rows GROUP BY {ACCOUNT}, dated
+    both = exp.union(new, old, distinct=False).sql(dialect=DIALECT)
+    warehouse.execute(
+        f"""CREATE OR REPLACE TEMP TABLE {_HELD} AS
+        SELECT {ACCOUNT}, dated, SUM(part) <> 0 AS is_changed FROM ({both}) GROUP BY {ACCOUNT}, dated"""
     )
-    SELECT date_trunc('month', dated) AS month, min(dated) FILTER (is_changed) AS first_at,
-      count(DISTINCT {ACCOUNT}) FILTER (is_changed) AS changed, count(DISTINCT {ACCOUNT}) AS accounts
-    FROM held GROUP BY ALL HAVING count(*) FILTER (is_changed) > 0 ORDER BY ALL"""
-    found = warehouse.rows(query)
-    if not found:
-        return
+    found = warehouse.rows(
+        f"""SELECT min(dated) FILTER (is_changed), count(DISTINCT {ACCOUNT}) FILTER (is_changed), count(DISTINCT {ACCOUNT})
+        FROM {_HELD} GROUP BY date_trunc('month', dated)"""
+    )
     share = _ALL_ACCOUNTS if dated is None else _OPEN_MONTH
     # of a few accounts in an early month each is picked out
-    most = max(accounts for *_, accounts in found)
-    open_months = [first_at for _, first_at, changed, _ in found if changed > share * most]
+    most = max((accounts for *_, accounts in found), default=0)
+    open_months = [first_at for first_at, changed, _ in found if changed > share * most]
     if dated is None and open_months:
         changes.record_version(warehouse, table.name, [(None, changes.EVERYTHING)])
         return
     since = min(open_months, default=None)
     earlier = "" if since is None else f"AND dated < {_instant(since).sql(dialect=DIALECT)}"
-    accounts = warehouse.rows(
-        f"""WITH both_rows AS ({exp.union(new, old, distinct=False).sql(dialect=DIALECT)})
-        SELECT DISTINCT {ACCOUNT} FROM (
-          SELECT {ACCOUNT}, dated FROM both_rows GROUP BY {ACCOUNT}, dated HAVING SUM(part) <> 0
-        ) WHERE TRUE {earlier} ORDER BY ALL"""
-    )
-    rows: list[tuple[int | None, datetime | None]] = [(account, None) for (account,) in accounts]
+    accounts = warehouse.rows(f"SELECT DISTINCT {ACCOUNT} FROM {_HELD} WHERE is_changed {earlier} ORDER BY ALL")
+    # rows of no account are of no part, and still another state: what is made whole reads them
+    rows: list[tuple[int | None, datetime | None]] = [
+        (account, None if account is not None else changes.NOTHING) for (account,) in accounts
+    ]
     if since is not None:
         rows.append((None, _in_run(since, table, run)))
-    changes.record_version(warehouse, table.name, rows)
+    if rows:
+        changes.record_version(warehouse, table.name, rows)
 
 
 def record_made(warehouse: Warehouse, table: Table, own: str, as_of: datetime) -> None:

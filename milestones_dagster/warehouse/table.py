@@ -17,6 +17,7 @@ A file is a YAML header in a block comment, then one `SELECT` in the house diale
 """
 
 import difflib
+import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -51,6 +52,8 @@ _EVIDENCE_IMPORT = re.compile(
 )
 # what is imported for its types alone stands indented
 _CONFIG_IMPORT = re.compile(r"^from milestones_dagster\.config\.(?P<module>\w+) import", re.MULTILINE)
+# what of a header says how the rows come about and which columns hold them; the rest is words, drawings and order
+_MEANT_HEADER_KEYS = ("key", "by", "month_of", "windows", "reads_back", "keeps", "then", "also", "pivot", "where_auto")
 _KNOWN_HEADER_KEYS = {
     "about",
     "grain",
@@ -109,7 +112,7 @@ class Table:
     any area); `unread` are those of them that this company's config does not ask for: no dependencies, and empty to the SELECT;
     `plot` names a function `charts.<module>.<name>` that draws the published rows, with those of the tables and `config.`
     relations of `plot_with`: the tables among them are made before this one;
-    `first_line` is the line of the file on which the SELECT begins.
+    `first_line` is the line of the file on which the SELECT begins; `shape` is what the header says of how rows come about.
     """
 
     name: str
@@ -136,6 +139,7 @@ class Table:
     plot: str | None = None
     plot_with: tuple[str, ...] = ()
     first_line: int = 1
+    shape: str = ""
 
     @cached_property
     def select(self) -> exp.Query:
@@ -179,8 +183,8 @@ class Table:
 
     @cached_property
     def code_hash(self) -> str:
-        """Hash of what the table means: the normalised SELECT and the source of its `then:` function's module."""
-        digest = sha256(_parse(self.path, self.select_text, self.first_line).normalised.encode())
+        """Hash of what the table means: its shape, the normalised SELECT and the source of its `then:` function's module."""
+        digest = sha256(f"{self.shape}\n{_parse(self.path, self.select_text, self.first_line).normalised}".encode())
         if self.then is not None:
             for part in self._then_modules:
                 digest.update(part.read_bytes())
@@ -309,7 +313,13 @@ def _read(path: Path) -> Table:
         plot=header.get("plot"),
         plot_with=tuple(header.get("plot_with", ())),
         first_line=1 + text[: len(text) - len(match["body"].lstrip())].count("\n"),
+        shape=_shape(header, columns),
     )
+
+
+def _shape(header: Mapping[str, Any], columns: Iterable[Column]) -> str:
+    meant = {key: header[key] for key in _MEANT_HEADER_KEYS if key in header}
+    return json.dumps([meant, [(column.name, column.type, column.is_nullable) for column in columns]], default=str)
 
 
 def _check_by(path: Path, header: Mapping[str, Any], names: Collection[str]) -> None:

@@ -214,6 +214,15 @@ def test_a_second_run_makes_nothing_and_keeps_every_state(company):
         assert changes.versions(result.session.warehouse) == before
 
 
+def test_where_a_change_is_not_remembered_all_is_made(company):
+    with made(company.config, tables=()) as result:
+        result.session.warehouse.execute("UPDATE operations.versions SET version = version + 1 WHERE table_name = 'account_history'")
+    company.deliver("2025-04-29")
+    outcomes = company.assert_as_rebuilt()
+    assert outcomes["account_months"].part is None
+    assert outcomes["area_months"].part is not None
+
+
 def test_refused_months_leave_the_published_ones_and_are_made_when_they_pass(company):
     rule = {"name": "no_april", "type": "unexpected_rows_expectation"}
     query = "SELECT account_id, month FROM {batch} WHERE month = DATE '2025-04-01'"

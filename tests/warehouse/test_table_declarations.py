@@ -413,6 +413,40 @@ def test_areas_read_evidence_only_where_the_config_leaves_a_threshold_of_theirs_
     assert not_asked["area_placebo"].dependencies == ("account_tenure",)
 
 
+MONTHS = """/*
+about: Months.
+grain: one row per account and month
+key: [account_key, month]
+by: month
+reads_back: 1
+columns:
+  account_key: BIGINT NOT NULL -- The account.
+  month: DATE NOT NULL -- The month.
+*/
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_same"),
+    [
+        ("reads_back: 1", "reads_back: 2", False),
+        ("by: month\nreads_back: 1", "", False),
+        ("account_key: BIGINT NOT NULL", "account_key: BIGINT", False),
+        ("month: DATE", "month: TIMESTAMP", False),
+        ("key: [account_key, month]", "key: [account_key]", False),
+        # words, and the order in which rows are shown, make no other rows
+        ("about: Months.", "about: Every month.", True),
+        ("by: month", "by: month\norder: [month]", True),
+    ],
+)
+def test_what_a_header_says_of_the_rows_is_part_of_what_a_table_means(tmp_path, old, new, is_same):
+    select = "SELECT e.account_key, e.month FROM run.months AS e"
+    write(tmp_path / "before", "months", select, header=MONTHS)
+    write(tmp_path / "after", "months", select, header=MONTHS.replace(old, new))
+    hashes = {load(tmp_path / folder)["months"].code_hash for folder in ("before", "after")}
+    assert (len(hashes) == 1) is is_same
+
+
 def test_columns_as_adds_the_columns_of_a_table_beside_it_but_for_its_own(tmp_path):
     write(tmp_path, "waits", "SELECT 1")
     own = HEADER.replace("columns:", "columns_as: waits\ncolumns:\n  month: DATE -- The month.")
