@@ -120,7 +120,17 @@ from pathlib import Path
 held = duckdb.connect(sys.argv[1])
 print("held", flush=True)
 history = Path(sys.argv[1]).with_suffix(".dagster") / "history" / "runs"
-while sys.argv[2] == "waited for" and not any(b"; waiting up to " in file.read_bytes() for file in history.glob("*.db*")):
+
+def is_waited_for():
+    for file in history.glob("*.db*"):
+        try:
+            if b"; waiting up to " in file.read_bytes():
+                return True
+        except FileNotFoundError:
+            pass  # a journal, gone with its transaction
+    return False
+
+while sys.argv[2] == "waited for" and not is_waited_for():
     time.sleep(0.2)
 if sys.argv[2] != "waited for":
     sys.stdin.read(1)
