@@ -16,9 +16,13 @@ from milestones_dagster.warehouse.table import EVENTS, Table
 
 def signature(warehouse: Warehouse, rows: exp.Query) -> str:
     """Number and sum of hashes of rows, whatever their order; equal rows have equal signatures. One scan of them."""
-    hashed = exp.cast(exp.Anonymous(this="hash", expressions=[exp.column("held")]), "HUGEINT")
-    summed = exp.select(exp.Count(this=exp.Star()), exp.Sum(this=hashed)).from_(rows.subquery("held"))
+    summed = exp.select(exp.Count(this=exp.Star()), exp.Sum(this=row_hash("held"))).from_(rows.subquery("held"))
     return " ".join(str(value) for value in warehouse.rows(summed)[0])
+
+
+def row_hash(relation: str) -> exp.Expr:
+    """The hash of a whole row of a relation, in a type in which the sum of any number of them fits."""
+    return exp.cast(exp.Anonymous(this="hash", expressions=[exp.column(relation)]), "HUGEINT")
 
 
 def states(warehouse: Warehouse, tables: Iterable[str]) -> list[str]:

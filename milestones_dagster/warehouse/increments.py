@@ -18,7 +18,7 @@ from typing import Any
 from sqlglot import exp
 
 from milestones_dagster.config.relations import Relation as Rows
-from milestones_dagster.warehouse import changes, operations
+from milestones_dagster.warehouse import changes, cutoff, operations
 from milestones_dagster.warehouse.duckdb import DIALECT, Warehouse, published
 from milestones_dagster.warehouse.reading import columns_read
 from milestones_dagster.warehouse.table import Relation, Table
@@ -194,9 +194,11 @@ def record_changes(
     dated = _date_of(table)
     placed = exp.alias_(dated, "dated") if dated is not None else exp.alias_(exp.cast(exp.null(), "TIMESTAMP"), "dated")
     new, old = (
-        exp.select(ACCOUNT, placed.copy(), exp.alias_(_signed(sign), "part"))
-        .from_(rows.subquery("held"))
-        for rows, sign in ((exp.select("*").from_(made), 1), (replaced, -1))
+        exp.select(ACCOUNT, placed.copy(), exp.alias_(part, "part")).from_(rows.subquery("held"))
+        for rows, part in (
+            (exp.select("*").from_(made), cutoff.row_hash("held")),
+            (replaced, exp.Neg(this=cutoff.row_hash("held"))),
+        )
     )
     both = exp.union(new, old, distinct=False).sql(dialect=DIALECT)
     warehouse.execute(
@@ -255,11 +257,6 @@ def _starts(run: Mapping[str, Rows]) -> list[tuple[date, datetime]]:
     place = list(run["months"].columns)
     rows: Sequence[tuple[Any, ...]] = run["months"].rows
     return [(row[place.index("month")], row[place.index("starts_at")]) for row in rows]
-
-
-def _signed(sign: int) -> exp.Expr:
-    hashed = exp.cast(exp.Anonymous(this="hash", expressions=[exp.column("held")]), "HUGEINT")
-    return hashed if sign > 0 else exp.Neg(this=hashed)
 
 
 def _since(table: Table, month: date, starts_at: datetime) -> exp.Expr:

@@ -100,9 +100,9 @@ def pivot_shape(table: Table, config: Mapping[str, Relation]) -> tuple[list[str]
 def behind(warehouse: Warehouse, table: Table, inputs: Inputs) -> Behind:
     """Why `table` must be made again, None as the reason when it is up to date."""
     before = operations.publications(warehouse).get(table.name)
-    own = _digest([table.code_hash, inputs.suite, _relations_digest(table, inputs), inputs.compute_config])
+    meaning = _digest([table.code_hash, inputs.suite, _relations_digest(table, inputs), inputs.compute_config])
     if table.by == "day":
-        wanted = {day: _digest([own, signature]) for day, signature in operations.published_days(warehouse).items()}
+        wanted = {day: _digest([meaning, signature]) for day, signature in operations.published_days(warehouse).items()}
         held = operations.publication_days(warehouse, table.name)
         days = {day: signature for day, signature in wanted.items() if held.get(day) != signature}
         signature = _digest(f"{day}:{value}" for day, value in sorted(wanted.items()))
@@ -112,7 +112,7 @@ def behind(warehouse: Warehouse, table: Table, inputs: Inputs) -> Behind:
         return Behind(f"{len(days)} day(s) differ" if days else None, signature, days, is_rebuild)
     upstream = cutoff.states(warehouse, table.dependencies)
     days_signature = _digest(operations.published_days(warehouse).values()) if "raw_events" in table.dependencies else ""
-    signature = _digest([own, inputs.source_signature, days_signature, *upstream])
+    signature = _digest([meaning, inputs.source_signature, days_signature, *upstream])
     if before is None:
         reason = NEVER_MADE
     elif before.signature == signature:

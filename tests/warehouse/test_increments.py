@@ -216,7 +216,9 @@ def test_a_second_run_makes_nothing_and_keeps_every_state(company):
 
 def test_where_a_change_is_not_remembered_all_is_made(company):
     with made(company.config, tables=()) as result:
-        result.session.warehouse.execute("UPDATE operations.versions SET version = version + 1 WHERE table_name = 'account_history'")
+        result.session.warehouse.execute(
+            "UPDATE operations.versions SET version = version + 1 WHERE table_name = 'account_history'"
+        )
     company.deliver("2025-04-29")
     outcomes = company.assert_as_rebuilt()
     assert outcomes["account_months"].part is None
