@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from benchmarks.measuring import ROOT, kept, machine
+from benchmarks.measuring import ROOT, kept
 from benchmarks.plan import ALL_PARTS, Plan
 from benchmarks.report import Results, chart, markdown, write
 
@@ -25,12 +25,10 @@ def main() -> None:
         "--results",
         type=Path,
         default=_FOLDER / "results" / "measured.jsonl",
-        help="a line per measured part; remove it to measure anew",
+        help="a line per measured part; what it has of this machine and this code is not measured again",
     )
     parser.add_argument("--report-only", action="store_true", help="measure nothing")
     given = parser.parse_args()
-    # before anything is measured: a benchmark loads the machine itself
-    state = machine()
     root, results = given.root.resolve(), given.results.resolve()
     if not given.report_only:
         Plan(root, results, given.sizes, given.repeats, given.only, lambda line: print(line, flush=True)).carry_out()
@@ -43,7 +41,7 @@ def main() -> None:
     plain, alike = plain_tables(declared), with_their_sources(declared, ANSWERS)
     found = Results(kept(results))
     chart(found, results.with_name("seconds.svg"))
-    write(_FOLDER / "README.md", markdown(found, plain, alike, state))
+    write(_FOLDER / "README.md", markdown(found, plain, alike))
     print(f"the report is in {_FOLDER / 'README.md'}")
 
 

@@ -11,16 +11,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import cache
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
 VERSIONS = ("duckdb", "dagster", "great-expectations", "pandas", "scikit-learn", "pyarrow", "sqlglot")
+# what tells of figures and makes none
+_TELLING = {"report.py", "__main__.py"}
 # what a benchmark writes while it measures
 _OWN = (":(exclude)benchmarks/results", ":(exclude)benchmarks/README.md")
 _MEBIBYTE = 2**20
@@ -36,7 +40,8 @@ class Measured:
     """One run of one part.
 
     `wall_s`, `cpu_s` (user and system) and `peak_mb` are those of the whole process, imports included; what a part timed inside
-    itself stands in `details`. `disk_bytes` is what it left on disk.
+    itself stands in `details`. `disk_bytes` is what it left on disk. `machine` and `code` (a digest) are what the figure is of:
+    of another machine, or of other code, it is another figure.
     """
 
     part: str
@@ -50,6 +55,13 @@ class Measured:
     commit: str
     load_before: float
     details: dict[str, Any] = field(default_factory=dict)
+    machine: str = ""
+    code: str = ""
+
+    @property
+    def of(self) -> tuple[str, str]:
+        """The machine and the code of the figure."""
+        return self.machine, self.code
 
 
 def measure(part: str, size: str, repeat: int, command: Sequence[str], leaves: Path | None = None) -> Measured:
@@ -82,6 +94,7 @@ def measure(part: str, size: str, repeat: int, command: Sequence[str], leaves: P
     return Measured(
         part, size, repeat, wall, used.ru_utime + used.ru_stime, used.ru_maxrss * _RSS_UNIT / _MEBIBYTE,
         folder_bytes(leaves) if leaves is not None else 0, datetime.now(UTC).isoformat(timespec="seconds"), commit(), load, details,
+        *present(),
     )  # fmt: skip
 
 
@@ -105,18 +118,30 @@ def kept(results: Path) -> list[Measured]:
     return found
 
 
-def machine() -> dict[str, str]:
-    """What the numbers depend on: processor, memory, system, versions, load."""
+def newest(measured: Iterable[Measured]) -> list[Measured]:
+    """Of each part and size those of one machine and one state of the code, the last that was measured: no median mixes them."""
+    found = list(measured)
+    last = {(each.part, each.size): each.of for each in found}
+    return [each for each in found if each.of == last[each.part, each.size]]
+
+
+@cache
+def present() -> tuple[str, str]:
+    """What figures depend on, here and now: the machine with its libraries, in words, and a digest of the measured code."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    one, five, fifteen = os.getloadavg()
-    return {
+    parts = {
         "cores": str(os.cpu_count()),
         "memory": f"{memory:.1f} GiB",
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "load average": f"{one:.2f} {five:.2f} {fifteen:.2f}",
         "python": platform.python_version(),
         **{name: version(name) for name in VERSIONS},
     }
+    digest = sha256()
+    for folder in ("milestones_dagster", "benchmarks"):
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.suffix in {".py", ".sql", ".yaml"} and path.name not in _TELLING:
+                digest.update(path.read_bytes())
+    return "; ".join(f"{name} {value}" for name, value in parts.items()), digest.hexdigest()[:16]
 
 
 def commit() -> str:

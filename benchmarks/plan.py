@@ -1,4 +1,4 @@
-"""Which parts are measured, in which order, on which company; what is measured already is not measured again.
+"""Which parts are measured, in which order, on which company; what is measured already, here and of this code, is not again.
 
 Put here the order and the folders. Keep out what a part does (`parts.py`).
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.company import DAYS, Company, default_accounts, world, write_company, write_config, write_days, write_snapshots
-from benchmarks.measuring import Measured, keep, kept, measure
+from benchmarks.measuring import Measured, keep, kept, measure, present
 
 PANDAS_MILLIONS = 10
 """Larger companies do not fit into pandas on the machines that this is meant for."""
@@ -82,7 +82,8 @@ class Plan:
 
     def _measure(self, part: str, millions: float, repeat: int, land: Path) -> None:
         size = f"{millions:g}"
-        if any(found.part == part and found.size == size and found.repeat == repeat for found in kept(self.results)):
+        wanted = (part, size, repeat, present())
+        if any((found.part, found.size, found.repeat, found.of) == wanted for found in kept(self.results)):
             return
         work = self.root / f"work{size}"
         gated = work / "gated" / _WAREHOUSE

@@ -12,7 +12,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.limit import BY_DAY
-from benchmarks.measuring import Measured
+from benchmarks.measuring import Measured, newest
 
 NOT_RUN = "not run"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
@@ -53,8 +53,8 @@ class Results:
     """The measured parts, asked by part and size (in millions, as text)."""
 
     def __init__(self, measured: Sequence[Measured]) -> None:
-        self.measured = measured
-        self.sizes = sorted({found.size for found in measured}, key=float)
+        self.measured = newest(measured)
+        self.sizes = sorted({found.size for found in self.measured}, key=float)
 
     def parts(self, part: str, size: str) -> list[Measured]:
         """All repetitions of a part at a size."""
@@ -136,14 +136,14 @@ def goals(plain: Sequence[str], alike: Sequence[str]) -> list[Goal]:
     ]  # fmt: skip
 
 
-def markdown(results: Results, plain: Sequence[str], alike: Sequence[str], machine: Mapping[str, str]) -> str:
+def markdown(results: Results, plain: Sequence[str], alike: Sequence[str]) -> str:
     """The whole report between its markers' lines, without them."""
-    state = "; ".join(f"{name} {value}" for name, value in machine.items())
-    commits = ", ".join(dict.fromkeys(found.commit for found in results.measured)) or NOT_RUN
+    machines = _parts_by(results, lambda found: found.machine or "not recorded")
+    commits = _parts_by(results, lambda found: found.commit)
     dates = [found.at[:10] for found in results.measured]
     loads = Spread.of(found.load_before for found in results.measured)
     lines = [
-        f"Machine: {state}.",
+        f"Machine: {machines}.",
         f"Commit: {commits}. Measured: {min(dates, default=NOT_RUN)} to {max(dates, default=NOT_RUN)}.",
         f"Load average before the parts: {shown(loads, '')}.",
         "",
@@ -171,6 +171,16 @@ def markdown(results: Results, plain: Sequence[str], alike: Sequence[str], machi
         lines += _assets(results, "gated", "A whole run, gates on,", size)
         lines += _assets(results, "day", "One more day", size)
     return "\n".join(lines)
+
+
+def _parts_by(results: Results, told: Callable[[Measured], str]) -> str:
+    """What `told` says of the parts, with the names of the parts and sizes where it does not say one and the same of all."""
+    found: dict[str, list[str]] = {}
+    for each in results.measured:
+        found.setdefault(told(each), []).append(f"{each.part} {each.size} M")
+    if len(found) <= 1:
+        return next(iter(found), NOT_RUN)
+    return "; of ".join(f"{text} ({', '.join(dict.fromkeys(parts))})" for text, parts in found.items())
 
 
 def shown(spread: Spread | None, unit: str) -> str:

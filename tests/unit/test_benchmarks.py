@@ -12,7 +12,7 @@ from sqlglot import exp
 from benchmarks import report
 from benchmarks.company import Company, default_accounts, world, write_company, write_days, write_snapshots
 from benchmarks.limit import BY_DAY, plain_tables, run_limit, script, with_their_sources
-from benchmarks.measuring import Measured, PartFailedError, folder_bytes, keep, kept, measure
+from benchmarks.measuring import Measured, PartFailedError, folder_bytes, keep, kept, measure, newest, present
 from benchmarks.pandas_way import milestones
 from benchmarks.parts import PARTS
 from benchmarks.plan import ALL_PARTS, Plan
@@ -195,7 +195,7 @@ def test_results_outlive_an_interrupted_line(tmp_path):
     assert kept(file) == [one, two]
 
 
-def test_plan_measures_each_repetition_once(tmp_path):
+def test_plan_measures_each_repetition_once(tmp_path, monkeypatch):
     write_company(tmp_path / "land0.002", Company(2000, 200))
     told = []
     plan = Plan(tmp_path, tmp_path / "measured.jsonl", [0.002], 1, ["floor"], told.append)
@@ -205,6 +205,11 @@ def test_plan_measures_each_repetition_once(tmp_path):
     assert [(part.part, part.size, part.repeat) for part in found] == [("floor", "0.002", repeat) for repeat in (1, 2)]
     assert len(told) == 2
     assert all(part.details["run"]["wall_s"] > 0 for part in found)
+    assert {part.of for part in found} == {present()}
+    # the figures of another machine, and of other code, are others
+    monkeypatch.setattr("benchmarks.plan.present", lambda: ("another machine", present()[1]))
+    plan.carry_out()
+    assert len(told) == 3
     (tmp_path / "land0.002" / "company.json").write_text("{}", encoding="utf-8")
     with pytest.raises(ValueError, match="holds another company"):
         plan.carry_out()
@@ -251,7 +256,7 @@ def test_report_computes_the_goals_and_says_what_was_not_run():
     ]
     told = {
         cells[1].strip(): cells[4].strip()
-        for line in markdown(Results(measured), ["raw_events", "accounts"], ["raw_events"], {"cores": "2"}).splitlines()
+        for line in markdown(Results(measured), ["raw_events", "accounts"], ["raw_events"]).splitlines()
         if len(cells := line.split("|")) == 9
     }
     assert told["whole graph without the forest, gates on / limit"] == "1.5"  # (66 - 12) / 36
@@ -264,6 +269,16 @@ def test_report_computes_the_goals_and_says_what_was_not_run():
     assert told["peak memory at 100 M events"] == "100 MiB"
     assert told["peak memory at 1 B events"] == report.NOT_RUN
     assert told["pandas / product at 10 M events: time"] == report.NOT_RUN
+
+
+def test_a_median_is_of_one_machine_and_one_state_of_the_code():
+    old = [_measured("floor", "1", repeat, 9.0) for repeat in (1, 2, 3)]
+    new = [replace(_measured("floor", "1", 1, 2.0), machine="cores 2", code="x", commit="def"), _measured("limit", "1", 1, 8.0)]
+    assert newest([*old, *new]) == new
+    told = markdown(Results([*old, *new]), [], [])
+    assert "Machine: cores 2 (floor 1 M); of not recorded (limit 1 M)." in told
+    assert "Commit: def (floor 1 M); of abc (limit 1 M)." in told
+    assert "| 1 M | floor | 2 |" in told
 
 
 def test_report_stands_between_its_markers_and_the_chart_is_small(tmp_path):
