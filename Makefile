@@ -41,7 +41,7 @@ ui: $(READY) ## Serve the Dagster UI with schedules, sensors and the history of 
 
 # a file's tests stay together: a warehouse that they share is made once, not once in each process; the longest files are the first
 test: $(READY) ## Run all tests.
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=25 --durations-min=5
 
 test-slow: $(READY) ## Histories drawn by chance, day by day against a rebuild: minutes.
 	$(BIN)/python -m pytest -n 2 -m slow
