@@ -21,8 +21,9 @@ from pathlib import Path
 
 import duckdb
 
-BEGIN = date(2024, 7, 1)
+BEGIN = date(2024, 6, 29)
 DAYS = 730
+"""Two years to the end of 28 June: one more day is the 29th of an open month, the dearest but the next, which closes the month."""
 CARRY_DAYS = 5
 """A conversation is resolved, reopened and resolved again within so many days."""
 CHUNK_ROWS = 4_000_000
@@ -363,7 +364,7 @@ def write_company(folder: Path, company: Company, memory: str = "3GB") -> int:
         write_snapshots(connection, folder, company.days)
     write_config(folder)
     (folder / "company.json").write_text(
-        json.dumps({**asdict(company), "rows": rows, "duckdb": duckdb.__version__}), encoding="utf-8"
+        json.dumps({"begin": str(BEGIN), **asdict(company), "rows": rows, "duckdb": duckdb.__version__}), encoding="utf-8"
     )
     return rows
 

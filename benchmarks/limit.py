@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 SCRIPT = Path(__file__).with_name("limit.sql")
 BY_DAY = ("raw_events", "account_event_daily", "event_identities", "event_name_daily", "rule_events")
-_START, _BATCH, _TABLE = "at the start", "for each batch", "table: "
+_START, _BATCH = "at the start", "for each batch"
 _BATCH_BYTES = 160_000_000  # of landed Parquet, some four million events
 
 
@@ -75,7 +75,7 @@ def run_limit(config_dir: Path, warehouse: Path) -> dict[str, Any]:
             if name in BY_DAY:
                 continue
             with spending() as part:
-                _table(made, declared, declared.tables[name], sections.get(_TABLE + name, []), replacements)
+                _table(made, declared, declared.tables[name], replacements)
             lines.append({"table": name, **asdict(part)})
         made.execute("CHECKPOINT")
     return {"run": asdict(spent), "tables": lines}
@@ -84,7 +84,7 @@ def run_limit(config_dir: Path, warehouse: Path) -> dict[str, Any]:
 def script() -> "dict[str, list[str]]":
     """The statements of `limit.sql` by section."""
     text = re.sub(r"/\*.*?\*/", "", SCRIPT.read_text(encoding="utf-8"), flags=re.DOTALL)
-    parts = re.split(rf"^-- ({_START}|{_BATCH}|{_TABLE}\w+)$", text, flags=re.MULTILINE)
+    parts = re.split(rf"^-- ({_START}|{_BATCH})$", text, flags=re.MULTILINE)
     return {
         name: [statement.strip() for statement in body.split(";\n") if statement.strip(" \n;")]
         for name, body in zip(parts[1::2], parts[2::2], strict=True)
@@ -152,13 +152,7 @@ def _relations(made: Warehouse, declared: Declared) -> dict[str, exp.Query]:
     return {f"source.{name}": found.rows for name, found in extracts.items()}
 
 
-def _table(
-    made: Warehouse, declared: Declared, table: Table, statements: Sequence[str], sources: "Mapping[str, exp.Query]"
-) -> None:
-    if statements:
-        for statement in statements:
-            made.execute(statement)
-        return
+def _table(made: Warehouse, declared: Declared, table: Table, sources: "Mapping[str, exp.Query]") -> None:
     replacements = dict(sources)
     for name in [*table.unread, *([table.name] if table.keeps else [])]:
         replacements[name] = empty_rows({column.name: column.type for column in made.tables[name].columns})

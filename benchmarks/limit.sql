@@ -1,8 +1,8 @@
 /*
 The limit: the plainest and fastest script that we know for the same published tables on DuckDB. No gate, no record of what was made, no
-orchestration, nothing that could be refused or resumed; an error leaves a mess. Written by hand for the default framework (a rule has at
-most one condition; one event source with its own arrival times). What stands under `table: NAME` replaces the product's SELECT of that
-table, where a better one is known; a table that is not named here is made by the product's SELECT, which is then the plain best that we know.
+orchestration, nothing that could be refused or resumed; an error leaves a mess. The tables by day are written by hand here, for the
+default framework (a rule has at most one condition; one event source with its own arrival times). Every other table is made by the
+product's own SELECT, once and whole, by `limit.py`: of those the limit shows what surrounds the SELECT, and not how slow it is.
 
 `limit.py` runs `at the start` once, `for each batch` for some days of landed files at a time (variable `files`), then the tables in order.
 */
@@ -60,7 +60,7 @@ FROM delivered AS d
 SEMI JOIN repeated AS r ON r.day = d.day AND r.hashed = hash(d.event_id)
 QUALIFY row_number() OVER (PARTITION BY d.day, d.event_id ORDER BY d.refusal_reason NULLS FIRST, d.received_at, d.occurred_at, d.file) > 1;
 DELETE FROM delivered WHERE rowid IN (SELECT place FROM superfluous);
-COPY delivered TO getvariable('raw') (FORMAT parquet, COMPRESSION zstd, PARTITION_BY (day), WRITE_PARTITION_COLUMNS true, APPEND true);
+COPY delivered TO getvariable('raw') (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, PARTITION_BY (day), WRITE_PARTITION_COLUMNS true, APPEND true);
 INSERT INTO staging.account_event_daily
 SELECT day, account_key, coalesce(user_key, 0), event, reporting_date, count(*), min(occurred_at), max(occurred_at)
 FROM delivered

@@ -15,7 +15,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from functools import cache
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -40,8 +39,8 @@ class Measured:
     """One run of one part.
 
     `wall_s`, `cpu_s` (user and system) and `peak_mb` are those of the whole process, imports included; what a part timed inside
-    itself stands in `details`. `disk_bytes` is what it left on disk. `machine` and `code` (a digest) are what the figure is of:
-    of another machine, or of other code, it is another figure.
+    itself stands in `details`. `peak_mb` is 0 where the part does not tell it. `disk_bytes` is what it left on disk. `machine` and
+    `code` (a digest) are what the figure is of: of another machine, or of other code, it is another figure.
     """
 
     part: str
@@ -71,12 +70,14 @@ def measure(part: str, size: str, repeat: int, command: Sequence[str], leaves: P
         part: what is measured.
         size: of which company.
         repeat: which of the repetitions, from 1.
-        command: gets a last argument, the file into which it may write its `details` as JSON.
+        command: gets a last argument, the file into which it may write its `details` as JSON; of them `peak_mb` is its peak memory
+            (what Linux tells of it from outside is at least the peak of who started it).
         leaves: the folder whose size afterwards counts as bytes on disk.
 
     Raises:
-        PartFailedError: the process ended with another code than 0.
+        PartFailedError: the process ended with another code than 0, or the measured code changed meanwhile.
     """
+    of = present()
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as aside:
         result, errors = Path(aside) / "details.json", Path(aside) / "errors"
@@ -91,10 +92,12 @@ def measure(part: str, size: str, repeat: int, command: Sequence[str], leaves: P
         if process.returncode != 0:
             raise PartFailedError(f"{part} at {size} ended with code {process.returncode}: {_tail(errors)}")
         details = json.loads(result.read_text(encoding="utf-8")) if result.exists() else {}
+    if present() != of:
+        raise PartFailedError(f"{part} at {size}: the code changed while it was measured; measure again")
     return Measured(
-        part, size, repeat, wall, used.ru_utime + used.ru_stime, used.ru_maxrss * _RSS_UNIT / _MEBIBYTE,
+        part, size, repeat, wall, used.ru_utime + used.ru_stime, details.pop("peak_mb", 0.0),
         folder_bytes(leaves) if leaves is not None else 0, datetime.now(UTC).isoformat(timespec="seconds"), commit(), load, details,
-        *present(),
+        *of,
     )  # fmt: skip
 
 
@@ -125,7 +128,6 @@ def newest(measured: Iterable[Measured]) -> list[Measured]:
     return [each for each in found if each.of == last[each.part, each.size]]
 
 
-@cache
 def present() -> tuple[str, str]:
     """What figures depend on, here and now: the machine with its libraries, in words, and a digest of the measured code."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
@@ -177,18 +179,27 @@ class Spent:
         self.peak_mb = max(self.peak_mb, other.peak_mb)
 
 
+def peak_mb() -> float:
+    """The peak of this process's memory, MiB: its own on Linux, whoever started it."""
+    import resource
+
+    status = Path("/proc/self/status")
+    for line in status.read_text(encoding="utf-8").splitlines() if status.exists() else []:
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT / _MEBIBYTE
+
+
 @contextmanager
 def spending() -> Iterator[Spent]:
     """What the block takes; filled in when it ends, also by an error."""
-    import resource
-
     spent = Spent()
     wall, cpu = time.perf_counter(), time.process_time()
     try:
         yield spent
     finally:
         spent.wall_s, spent.cpu_s = time.perf_counter() - wall, time.process_time() - cpu
-        spent.peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT / _MEBIBYTE
+        spent.peak_mb = peak_mb()
 
 
 def _environment() -> Mapping[str, str]:

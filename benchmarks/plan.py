@@ -14,13 +14,24 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
-from benchmarks.company import DAYS, Company, default_accounts, world, write_company, write_config, write_days, write_snapshots
+from benchmarks.company import (
+    BEGIN,
+    DAYS,
+    Company,
+    default_accounts,
+    world,
+    write_company,
+    write_config,
+    write_days,
+    write_snapshots,
+)
 from benchmarks.measuring import Measured, keep, kept, measure, present
 
 PANDAS_MILLIONS = 10
 """Larger companies do not fit into pandas on the machines that this is meant for."""
 SHORT_DAYS = 92
 _WAREHOUSE = "warehouse.duckdb"
+_MADE_BY = "made_by.json"
 ALL_PARTS = (
     "floor",
     "limit",
@@ -30,6 +41,7 @@ ALL_PARTS = (
     "pandas",
     "forest",
     "day",
+    "day that closes a month",
     "day of a short history",
     "imports",
     "help",
@@ -59,17 +71,17 @@ class Plan:
     only: Sequence[str] = ()
     tell: Callable[[str], None] = lambda _: None
 
-    def land(self, millions: float) -> Path:
-        """The folder of a company, made when it is not there."""
-        folder = self.root / f"land{millions:g}"
-        company = _company(millions)
+    def land(self, millions: float, days: int = DAYS) -> Path:
+        """The folder of a company that is so many days old, made when it is not there."""
+        folder = self.root / (f"land{millions:g}" if days == DAYS else f"land{millions:g}_of_{days}_days")
+        company = _company(millions, days)
         if (folder / "company.json").exists():
             made = json.loads((folder / "company.json").read_text(encoding="utf-8"))
-            if {name: made.get(name) for name in vars(company)} == vars(company):
+            if {name: made.get(name) for name in ("begin", *vars(company))} == {"begin": str(BEGIN), **vars(company)}:
                 write_config(folder)  # the product's config may have changed since
                 return folder
             raise ValueError(f"{folder} holds another company ({made}); remove it")
-        self.tell(f"generating {millions:g} M events into {folder}")
+        self.tell(f"generating {company.events / 1e6:.3g} M events into {folder}")
         _apart(write_company, folder, company)
         return folder
 
@@ -97,20 +109,22 @@ class Plan:
                 self._keep(part, size, repeat, [str(land), str(work / "limit" / _WAREHOUSE)], work / "limit")
                 shutil.rmtree(work / "limit", ignore_errors=True)
             case "gated":
-                self._keep(part, size, repeat, [str(_history(work / "land", land, DAYS)), str(gated)], gated.parent)
-            case "ungated" | "spark" if part == "ungated" or _HAS_SPARK:
+                self._keep(part, size, repeat, [str(_history(work / "land", land)), str(gated)], gated.parent)
+                _sign(gated.parent)
+            case "ungated" | "spark" if part == "ungated" or (_HAS_SPARK and _is_signed(gated.parent)):
                 beside = [str(gated)] if part == "spark" else []
                 # of the very files that the gated run reads: their paths stand in raw_events
-                files = _history(work / "land", land, DAYS) if part == "spark" else land
+                files = _history(work / "land", land) if part == "spark" else land
                 self._keep(part, size, repeat, [str(files), str(work / part / _WAREHOUSE), *beside], work / part)
                 shutil.rmtree(work / part)
-            case "forest" if gated.exists():
-                self._keep(part, size, repeat, [str(gated)], None)
-            case "day":
-                self._day(part, millions, repeat, _history(work / "land", land, DAYS), gated.parent)
+            case "forest" if millions == self.millions[0]:  # of rows in memory, at every size the same
+                self._keep(part, size, repeat, [], None)
+            case "day" | "day that closes a month":
+                lands = 1 if part == "day" else 2
+                self._day(part, size, repeat, _company(millions), _history(work / "land", land), gated.parent, lands)
             case "day of a short history":
-                short = work / "day_of_a_short_history"
-                self._day(part, millions, repeat, _history(short / "land", land, SHORT_DAYS), short / "before")
+                short, landed = work / "short", self.land(millions, SHORT_DAYS)
+                self._day(part, size, repeat, _company(millions, SHORT_DAYS), _history(short / "land", landed), short / "before")
             case "imports" | "help" if millions == self.millions[0]:
                 self.tell(f"{size} M: {part}, {repeat} of {self.repeats}")
                 environment = {"MILESTONES_CONFIG": str(land / "config")}
@@ -129,43 +143,60 @@ class Plan:
         keep(self.results, done)
         return done
 
-    def _day(self, part: str, millions: float, repeat: int, history: Path, before: Path) -> None:
-        """One more day lands in `history` and is run on a copy of the warehouse that was made from it."""
-        size = f"{millions:g}"
-        if not (before / _WAREHOUSE).exists():
+    def _day(self, part: str, size: str, repeat: int, company: Company, history: Path, before: Path, lands: int = 1) -> None:
+        """The last of the days that land in `history` is run on a copy of the warehouse that was made before them."""
+        command = [sys.executable, "-m", "benchmarks.parts"]
+        if not _is_signed(before):
             self.tell(f"{size} M: loading the history for: {part}")
-            loaded = [str(history), str(before / _WAREHOUSE)]
-            measure(f"{part}: history", size, 0, [sys.executable, "-m", "benchmarks.parts", "gated", *loaded])
+            measure(f"{part}: history", size, 0, [*command, "gated", str(history), str(before / _WAREHOUSE)])
+            _sign(before)
         working = before.with_name("one_more_day")
         shutil.rmtree(working, ignore_errors=True)
         shutil.copytree(before, working)
-        _apart(_land_day, history, millions)
-        self._keep(part, size, repeat, [str(history), str(working / _WAREHOUSE)], working, "day")
+        for landed in range(1, lands + 1):
+            _apart(_land_days, history, company, landed)
+            arguments = [str(history), str(working / _WAREHOUSE)]
+            if landed < lands:
+                measure(f"{part}: a day before", size, 0, [*command, "day", *arguments])
+            else:
+                self._keep(part, size, repeat, arguments, working, "day")
         shutil.rmtree(working)
 
 
-def _apart(write: Callable[..., None], *arguments: object) -> None:
-    """Write files in a process of its own: Linux counts the peak of who starts a process into the peak of the process."""
+def _apart(write: Callable[..., object], *arguments: object) -> None:
+    """Write files in a process of its own, whose memory is free again before anything is measured."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as apart:
         apart.submit(write, *arguments).result()
 
 
-def _land_day(history: Path, millions: float) -> None:
-    with world(_company(millions)) as connection:
-        write_days(connection, history / "events", DAYS, DAYS + 1)
-        write_snapshots(connection, history, DAYS + 1)
+def _land_days(history: Path, company: Company, days: int) -> None:
+    """Land the company's next day, or one that is so many days after its last."""
+    with world(company) as connection:
+        write_days(connection, history / "events", company.days + days - 1, company.days + days)
+        write_snapshots(connection, history, company.days + days)
 
 
-def _company(millions: float) -> Company:
+def _sign(folder: Path) -> None:
+    """Leave beside a warehouse which machine and code made it: one of other code would be made again within the day."""
+    (folder / _MADE_BY).write_text(json.dumps(present()), encoding="utf-8")
+
+
+def _is_signed(folder: Path) -> bool:
+    signed = folder / _MADE_BY
+    return signed.exists() and tuple(json.loads(signed.read_text(encoding="utf-8"))) == present()
+
+
+def _company(millions: float, days: int = DAYS) -> Company:
+    """The company of so many million events in two years, or the same one, as busy a day, when it is `days` old."""
     events = int(millions * 1_000_000)
-    return Company(events, default_accounts(events))
+    return Company(events * days // DAYS, default_accounts(events), days)
 
 
-def _history(history: Path, land: Path, days: int) -> Path:
-    """The last `days` days of a landed company, linked anew without what landed since; the next day is as large."""
+def _history(history: Path, land: Path) -> Path:
+    """A landed company, linked anew without what landed since."""
     shutil.rmtree(history, ignore_errors=True)
     (history / "events").mkdir(parents=True)
-    for path in sorted((land / "events").glob("*.parquet"))[-days:]:
+    for path in sorted((land / "events").glob("*.parquet")):
         os.link(path, history / "events" / path.name)
     for path in land.glob("*.parquet"):
         shutil.copy2(path, history / path.name)
