@@ -175,6 +175,13 @@ def markdown(results: Results, plain: Sequence[str], alike: Sequence[str]) -> st
             if part == "spark":
                 cpu = peak = ""  # Spark's own process is not counted in them
             lines.append(f"| {size} M | {part} | {shown(inner, '')} | {cpu} | {peak} | {_or_empty(disk)} |")
+    refusals = {
+        f"{found.part} at {found.size} M: {', '.join(refused)}"
+        for found in results.measured
+        if (refused := found.details.get("refused"))
+    }
+    if refusals:
+        lines += ["", f"Refused by their rules, so that nothing followed them: {'; '.join(sorted(refusals))}."]
     for size in results.sizes:
         lines += _assets(results, "gated", "A whole run, gates on,", size)
         lines += _assets(results, "day", "One more day", size)

@@ -258,13 +258,13 @@ def test_report_computes_the_goals_and_says_what_was_not_run():
         ),
         _measured("floor", "100", 1, 4.0),
         _measured("gated", "10", 1, 6.0, {**product, "run": {"wall_s": 6.0}}),
-        _measured("day", "100", 1, 1.1, {"run": {"wall_s": 1.1}, "tables": [], "serving_s": 0.1, "rest_s": 0.5}),
+        _measured(
+            "day", "100", 1, 1.1, {"run": {"wall_s": 1.1}, "tables": [], "serving_s": 0.1, "rest_s": 0.5, "refused": ["a", "b"]}
+        ),
     ]
-    told = {
-        cells[1].strip(): cells[4].strip()
-        for line in markdown(Results(measured), ["raw_events", "accounts"], ["raw_events"]).splitlines()
-        if len(cells := line.split("|")) == 9
-    }
+    text = markdown(Results(measured), ["raw_events", "accounts"], ["raw_events"])
+    assert "Refused by their rules, so that nothing followed them: day at 100 M: a, b." in text
+    told = {cells[1].strip(): cells[4].strip() for line in text.splitlines() if len(cells := line.split("|")) == 9}
     assert told["whole graph without the forest, gates on / limit"] == "1.5"  # (66 - 12) / 36
     assert told["the same, of the tables that the limit makes (no statistics, no Dagster)"] == "1.39"  # (40 + 8 + 2) / 36
     assert told["gates' share of that"] == "3.7 %"  # 2 / 54
