@@ -132,7 +132,8 @@ def run_product(config_dir: Path, warehouse: Path, *, is_gated: bool = True) -> 
 
     Returns:
         `run` and `imports` (wall_s, cpu_s, peak_mb), `tables` (the lines of `TimedSession`), `serving_s`, `rest_s` (the run's wall
-        seconds that are neither a table's nor the serving copy's: Dagster, metadata, plots), `refused` (tables; what follows is not made).
+        seconds that are neither a table's nor the serving copy's: Dagster, metadata, plots), `refused` (tables; what follows them
+        is not made).
 
     Raises:
         RuntimeError: a step failed otherwise than by a refused table.
