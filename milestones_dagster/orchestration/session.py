@@ -260,7 +260,9 @@ class Session:
         """Looks at the event files and brings raw_events up to date, or only the days `only`."""
         told = progress or (lambda *_: None)
         wanted = None if only is None else set(only)
-        with within_limits(self.warehouse.connection, "raw_events", self.warehouse.folder):
+        # days are published as they are made, some at a time
+        stands = "the days made before it are published, and the next run goes on there"
+        with within_limits(self.warehouse.connection, "raw_events", self.warehouse.folder, stands):
             plan = self.days.look(partial(told, "files"))
             outcome = self.days.make(plan, self._audit, wanted, partial(told, "days"))
         refused = [{"file": file.file.name, "reason": self._told(file.reason)} for file in plan.refused_files] + [

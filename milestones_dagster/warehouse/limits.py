@@ -40,23 +40,26 @@ def machine_bytes() -> int:
 
 
 @contextmanager
-def within_limits(connection: duckdb.DuckDBPyConnection, what: str, folder: Path) -> Iterator[None]:
+def within_limits(
+    connection: duckdb.DuckDBPyConnection, what: str, folder: Path, stands: str = "nothing of this was published"
+) -> Iterator[None]:
     """Raises what the engine or the system says of too little memory or disk in the block as one sentence.
 
     Args:
         connection: The warehouse's, whose settings the sentence names.
         what: What is made in the block.
         folder: Where its files lie.
+        stands: What became of it, in words that are true wherever in the block it broke.
 
     Raises:
-        LimitError: in the place of the engine's or the system's error; nothing was published.
+        LimitError: in the place of the engine's or the system's error.
     """
     try:
         yield
     except (duckdb.Error, OSError, MemoryError) as error:
         if not is_about_limits(error):
             raise
-        raise LimitError(_sentence(connection, what, folder, error)) from error
+        raise LimitError(_sentence(connection, what, folder, stands, error)) from error
 
 
 def is_about_limits(error: BaseException) -> bool:
@@ -72,17 +75,20 @@ def _is_about_disk(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
 
 
-def _sentence(connection: duckdb.DuckDBPyConnection, what: str, folder: Path, error: BaseException) -> str:
-    words = _KIND.sub("", (str(error).strip() or "out of memory").splitlines()[0])
+def _sentence(connection: duckdb.DuckDBPyConnection, what: str, folder: Path, stands: str, error: BaseException) -> str:
+    lines = (str(error).strip() or "out of memory").splitlines()
+    # a file that cannot be detached is told first, and why on a later line
+    telling = next((line.rpartition("Original error: ")[2] for line in lines if _NO_ROOM.search(line)), lines[0])
+    words = _KIND.sub("", telling)
     if _is_about_disk(error):
         return (
-            f"{what}: the disk is full ({words}); nothing of this was published. Free room at {folder}, where the warehouse and "
+            f"{what}: the disk is full ({words}); {stands}. Free room at {folder}, where the warehouse and "
             "its temporary files lie, or move the warehouse (`path` in warehouse.yaml), and run again"
         )
     limit, threads = _setting(connection, "memory_limit"), _setting(connection, "threads")
     return (
-        f"{what}: the engine needs more memory than it may take ({words}); nothing of this was published. Raise `memory_limit` "
-        f"in warehouse.yaml (now {limit}), or lower `threads` (now {threads}), each of which takes its share, and run again"
+        f"{what}: the engine needs more memory than it may take ({words}); {stands}. Raise `memory_limit` in warehouse.yaml "
+        f"(now {limit}), or lower `threads` (now {threads}), each of which takes its share, and run again"
     )
 
 

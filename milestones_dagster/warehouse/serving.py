@@ -18,6 +18,7 @@ from sqlglot import exp
 
 from milestones_dagster.warehouse import changes, cutoff, increments, operations
 from milestones_dagster.warehouse.duckdb import Warehouse, published
+from milestones_dagster.warehouse.limits import within_limits
 from milestones_dagster.warehouse.table import Table
 
 _CATALOGUE = "serving_copy"
@@ -61,6 +62,7 @@ def publish_serving(warehouse: Warehouse, tables: Sequence[Table], optional: Seq
 
     Raises:
         ServingError: a table is missing, or they are not all as of one time, from one config and made of one another's rows.
+        LimitError: memory or disk did not suffice; the copy that stood stands, and what was written of the next one is removed.
     """
     fitting = _fitting(warehouse, tables, optional)
     left_out = tuple(table.name for table in optional if table not in fitting)
@@ -72,14 +74,16 @@ def publish_serving(warehouse: Warehouse, tables: Sequence[Table], optional: Seq
         return Served(target, left_out, ())
     kept = {name for name, state in held.items() if wanted.get(name) == state}
     parts = _parts(warehouse, served, held, kept)
-    aside = target.with_suffix(".duckdb.tmp")
-    if not (kept or parts) or not _renewed(warehouse, target, aside, served, held, kept, parts):
-        kept, parts = set(), {}
-        _clear(aside)
-        with _attached(warehouse, aside):
-            _write(warehouse, served.values())
-    aside.replace(target)
-    _remember(warehouse, target, wanted)
+    stands = "the serving copy stays as it was"
+    with within_limits(warehouse.connection, _READER, target.parent, stands), _aside(target) as aside:
+        if not (kept or parts) or not _renewed(warehouse, target, aside, served, held, kept, parts):
+            kept, parts = set(), {}
+            _clear(aside)
+            with _attached(warehouse, aside):
+                _write(warehouse, served.values())
+        aside.replace(target)
+    with within_limits(warehouse.connection, _READER, target.parent, "the new serving copy is in its place"):
+        _remember(warehouse, target, wanted)
     return Served(target, left_out, tuple(name for name in served if name not in kept), tuple(parts))
 
 
@@ -238,7 +242,18 @@ def _free_share(warehouse: Warehouse) -> float:
     return float(warehouse.scalar(sizes, [_CATALOGUE]))
 
 
+@contextmanager
+def _aside(target: Path) -> Iterator[Path]:
+    """Where the next copy is written; what was written of it is removed when the block raises, and gives its room back."""
+    aside = target.with_suffix(".duckdb.tmp")
+    try:
+        yield aside
+    except BaseException:
+        _clear(aside)
+        raise
+
+
 def _clear(aside: Path) -> None:
-    """Removes what a run left that ended half way."""
+    """Removes what was written of a copy that came to nothing, also by a run that was killed."""
     aside.unlink(missing_ok=True)
     aside.with_name(f"{aside.name}.wal").unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """Too little memory, a full disk: one sentence that says for what, what was needed and which setting to change; nothing half written."""
 
 import errno
+from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -8,7 +9,7 @@ import pytest
 from delivering_company import Company, company, january
 from scenario import event
 
-from milestones_dagster.warehouse import day_files, limits
+from milestones_dagster.warehouse import day_files, days, limits
 from milestones_dagster.warehouse.limits import LimitError, default_memory_limit, is_about_limits, machine_bytes, within_limits
 
 GIGABYTE = 1_000_000_000
@@ -64,7 +65,7 @@ def test_too_little_memory_is_a_sentence_with_the_setting_and_is_no_fault_of_a_f
         connection.execute("SET memory_limit = '2 GB'")
         said = str(raised.value)
         assert said.startswith("raw_events: the engine needs more memory than it may take (")
-        assert "; nothing of this was published. Raise `memory_limit` in warehouse.yaml (now " in said
+        assert "; the days made before it are published, and the next run goes on there. Raise `memory_limit` in" in said
         assert said.endswith("), or lower `threads` (now 1), each of which takes its share, and run again")
         assert session.warehouse.rows("SELECT state, reason FROM operations.source_files WHERE state = 'refused'") == []
         assert [row[0] for row in session.warehouse.rows("SELECT day FROM operations.days")] == [january(1)]
@@ -104,12 +105,64 @@ def test_a_full_disk_is_a_sentence_with_the_folder_and_leaves_the_published_days
     before = busy.day_files()
     monkeypatch.setattr(day_files.DayFiles, "_write_day", full)
     with busy.opened() as session:
-        with pytest.raises(LimitError, match=r"raw_events: the disk is full .*; nothing of this was published") as raised:
+        with pytest.raises(LimitError, match=r"raw_events: the disk is full .*; the days made before it are published") as raised:
             session.load_events()
         assert f"Free room at {session.warehouse.folder}, where" in str(raised.value)
     assert busy.day_files() == before
     monkeypatch.undo()
     assert busy.load().outcome.made == {january(2): (60_000, 0)}
+
+
+def test_a_load_that_breaks_half_way_has_published_the_days_before_and_the_next_goes_on_there(tmp_path, monkeypatch):
+    given = company(tmp_path)
+    given.deliver_days(1, 4)
+    # a batch for each day
+    monkeypatch.setattr(days, "BATCH_ROWS", 1)
+    write = day_files.DayFiles._write_day
+
+    def full(files: day_files.DayFiles, rows: object, day: date) -> None:
+        if day == january(3):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(files, rows, day)
+
+    monkeypatch.setattr(day_files.DayFiles, "_write_day", full)
+    with (
+        given.opened() as session,
+        pytest.raises(LimitError, match=r"; the days made before it are published, and the next run goes on there\. Free room"),
+    ):
+        session.load_events()
+    assert given.query("SELECT day, rows FROM operations.days ORDER BY day") == [(january(1), 2), (january(2), 2)]
+    assert given.query("SELECT count(*) FROM raw.raw_events") == [(4,)]
+    monkeypatch.setattr(day_files.DayFiles, "_write_day", write)
+    assert set(given.load().outcome.made) == {january(3), january(4)}
+
+
+def test_a_table_that_finds_no_room_is_not_published_and_that_is_said(tmp_path, monkeypatch):
+    given = company(tmp_path)
+    given.deliver_days(1, 1)
+    given.load()
+
+    def full(*_arguments: object, **_named: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with given.opened() as session:
+        monkeypatch.setattr(session.engine, "make", full)
+        with pytest.raises(LimitError, match=r"^event_identities: the disk is full \(.*\); nothing of this was published\. Free"):
+            session.make("event_identities")
+
+
+def test_the_engines_words_are_those_that_say_why(tmp_path):
+    detached = duckdb.IOException(
+        "IO Error: Detached database 'serving_copy', but CHECKPOINT during DETACH failed. \n"
+        'Checkpoint failed for database "serving_copy". The database has been invalidated. '
+        'Original error: Could not write file "copy": No space left on device'
+    )
+    with (
+        duckdb.connect() as connection,
+        pytest.raises(LimitError, match=r'x: the disk is full \(Could not write file "copy": No space left on device\); '),
+        within_limits(connection, "x", tmp_path),
+    ):
+        raise detached
 
 
 def test_another_error_stays_what_it_is():

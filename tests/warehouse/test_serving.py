@@ -1,5 +1,6 @@
 """The serving copy: swapped whole, refused when its tables are not of one time and config, and never in a reader's way."""
 
+import errno
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,8 +13,9 @@ from delivering_company import Company, company, january, two_events
 from scenario import at
 
 from milestones_dagster.orchestration.session import Session
-from milestones_dagster.warehouse import operations
+from milestones_dagster.warehouse import changes, operations, serving
 from milestones_dagster.warehouse.duckdb import published
+from milestones_dagster.warehouse.limits import LimitError
 from milestones_dagster.warehouse.operations import Publication
 from milestones_dagster.warehouse.serving import ServingError, publish_serving, serving_path
 from milestones_dagster.warehouse.table import Table
@@ -123,6 +125,65 @@ def test_a_copy_that_breaks_half_way_leaves_yesterdays(session):
     assert path.read_bytes() == before
     # the remains are in nobody's way
     assert serve(session) == path
+
+
+def test_a_full_disk_is_a_sentence_and_leaves_yesterdays_copy_and_its_room(session, monkeypatch):
+    path = serve(session)
+    before = (path.stat().st_ino, path.read_bytes())
+    record(session, "notes", row_count=-1)
+    changes.record_version(session.warehouse, "notes", [])
+
+    def half(_source: Path, aside: Path) -> None:
+        aside.write_bytes(b"half of it")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(serving.shutil, "copyfile", half)
+    with pytest.raises(LimitError) as full:
+        publish_serving(session.warehouse, tables(session))
+    assert str(full.value).startswith("serving copy: the disk is full ([Errno 28] No space left on device); the serving copy stays")
+    assert f"Free room at {path.parent}, where" in str(full.value)
+    assert (path.stat().st_ino, path.read_bytes()) == before
+    assert list(path.parent.glob("*.serving.*")) == [path]
+
+
+@pytest.mark.parametrize(
+    ("error", "raised", "said"),
+    [
+        (
+            duckdb.IOException("IO Error: Could not write file: No space left on device"),
+            LimitError,
+            "serving copy: the disk is full",
+        ),
+        (duckdb.OutOfMemoryException("Out of Memory Error: could not allocate"), LimitError, "serving copy: the engine needs more"),
+        (duckdb.InternalException("of another kind"), duckdb.InternalException, "of another kind"),
+    ],
+)
+def test_what_was_written_of_a_copy_that_breaks_is_removed(session, monkeypatch, error, raised, said):
+    path = serving_path(session.config.warehouse_path)
+    write = serving._write
+
+    def broken(*arguments: object) -> None:
+        write(*arguments)
+        raise error
+
+    monkeypatch.setattr(serving, "_write", broken)
+    with pytest.raises(raised, match=said):
+        publish_serving(session.warehouse, tables(session))
+    assert list(path.parent.glob("*.serving.*")) == []
+    monkeypatch.setattr(serving, "_write", write)
+    assert serve(session) == path
+
+
+def test_a_copy_that_cannot_be_recorded_stands_and_is_made_whole_the_next_time(session, monkeypatch):
+    def full(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(serving.changes, "record_read", full)
+        with pytest.raises(LimitError, match="; the new serving copy is in its place"):
+            publish_serving(session.warehouse, tables(session))
+    assert read(serving_path(session.config.warehouse_path), "SELECT account_id FROM staging.accounts") == [("a",)]
+    assert publish_serving(session.warehouse, tables(session)).written == SERVED
 
 
 READER = """
