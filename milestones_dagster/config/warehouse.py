@@ -3,17 +3,28 @@
 Put here what an environment may choose about the warehouse. Keep out connections and SQL: this package opens nothing.
 """
 
+import re
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from milestones_dagster.config.base import Integer, Model, Name, Text, expects, refusal, unit
 from milestones_dagster.config.duration import ShortDuration
 
-ByteSize = Annotated[
-    str,
-    Field(pattern=r"^[0-9]+(\.[0-9]+)? ?(KB|MB|GB|TB|KiB|MiB|GiB|TiB)$", json_schema_extra=expects("a size, such as 4 GB")),
-]
+_SIZE = r"^([0-9]+(?:\.[0-9]+)?) ?([KMGT])(i?)B$"
+# DuckDB does not even open a file with a few kilobytes; the smallest worlds are made whole with this much
+LEAST_MEMORY_BYTES = 256_000_000
+_MEMORY_EXPECTED = f"a size of at least {LEAST_MEMORY_BYTES // 1_000_000} MB, such as 4 GB"
+
+
+def _memory(value: str) -> str:
+    size = re.match(_SIZE, value)
+    if size is None or float(size[1]) * (1024 if size[3] else 1000) ** ("KMGT".index(size[2]) + 1) < LEAST_MEMORY_BYTES:
+        raise refusal(_MEMORY_EXPECTED)
+    return value
+
+
+MemorySize = Annotated[str, Field(pattern=_SIZE, json_schema_extra=expects(_MEMORY_EXPECTED)), AfterValidator(_memory)]
 
 
 # what a SELECT means rests on these: Spark's own names of what `warehouse/spark_dialect.py` sets
@@ -71,11 +82,11 @@ class Warehouse(Model):
             json_schema_extra=expects("a file that ends in .duckdb"),
         ),
     ] = Field(default="../warehouse/warehouse.duckdb", description="The warehouse's file, relative to the config folder.")
-    memory_limit: ByteSize | None = Field(
+    memory_limit: MemorySize | None = Field(
         default=None,
         description=(
             "Most memory the engine takes, beyond which it works on disk beside the warehouse; default: half of the machine's, "
-            "at least 2 GB."
+            "at least 2 GB. A value below 256 MB is refused."
         ),
     )
     threads: Integer | None = Field(

@@ -153,7 +153,15 @@ OTHER_CASES = {
     ),
     "memory": (
         {"warehouse": "memory_limit: lots"},
-        "warehouse.yaml:1 memory_limit: found 'lots', expected a size, such as 4 GB",
+        "warehouse.yaml:1 memory_limit: found 'lots', expected a size of at least 256 MB, such as 4 GB",
+    ),
+    "no_memory": (
+        {"warehouse": "threads: 1\nmemory_limit: 0 GB"},
+        "warehouse.yaml:2 memory_limit: found '0 GB', expected a size of at least 256 MB, such as 4 GB",
+    ),
+    "too_little_memory": (
+        {"warehouse": "memory_limit: 244 MiB"},
+        "warehouse.yaml:1 memory_limit: found '244 MiB', expected a size of at least 256 MB, such as 4 GB",
     ),
     "threads": (
         {"warehouse": "threads: 0"},
