@@ -126,10 +126,14 @@ def limit_pool(home: Path) -> None:
     would hold every later run for ever.
     """
     with open_instance(home) as instance:
-        storage = instance.event_log_storage
-        is_by_run = instance.get_concurrency_config().pool_config.pool_granularity == PoolGranularity.RUN
-        if is_by_run and POOL not in storage.get_concurrency_keys():
-            storage.initialize_concurrency_limit_to_default(POOL)
+        _limit_pool(instance)
+
+
+def _limit_pool(instance: dg.DagsterInstance) -> None:
+    storage = instance.event_log_storage
+    is_by_run = instance.get_concurrency_config().pool_config.pool_granularity == PoolGranularity.RUN
+    if is_by_run and POOL not in storage.get_concurrency_keys():
+        storage.initialize_concurrency_limit_to_default(POOL)
 
 
 def run_graph(
@@ -141,6 +145,8 @@ def run_graph(
 ) -> RunDone:
     """Runs the job over all tables in this process and returns how each step ended.
 
+    The pool of the warehouse is limited first, for the daemon of a server whose home this run makes.
+
     Args:
         definitions: What `build_defs` returns.
         home: The instance's folder.
@@ -151,6 +157,7 @@ def run_graph(
     job = definitions.resolve_job_def(JOB)
     run_id = str(uuid.uuid4())
     with open_instance(home) as instance:
+        _limit_pool(instance)
         follower = _Follower(on_step, on_start, on_wait)
         instance.add_event_listener(run_id, follower)
         result = job.execute_in_process(instance=instance, run_id=run_id, raise_on_error=False, run_config=QUIET)

@@ -12,7 +12,7 @@ from deliveries import Deliveries, company
 
 from milestones_dagster.orchestration.assets import POOL
 from milestones_dagster.orchestration.jobs import JOB
-from milestones_dagster.orchestration.running import dagster_home, limit_pool, open_instance
+from milestones_dagster.orchestration.running import dagster_home, limit_pool, open_instance, run_graph
 
 LOCATION = "company"
 # what the daemon would start in a process of its own is only noted
@@ -80,6 +80,32 @@ def test_the_second_of_two_runs_waits_until_the_first_has_ended(tmp_path: Path, 
         assert statuses() == (dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.QUEUED)
         instance.handle_new_event(_ended(first))
         assert statuses() == (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.STARTING)
+
+
+def test_a_run_of_the_command_line_limits_the_pool_for_the_daemon_of_its_home(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+
+    @dg.asset(pool=POOL)
+    def one() -> None:
+        """A table."""
+
+    home = dagster_home(tmp_path / "warehouse.duckdb")
+    definitions = dg.Definitions(assets=[one], jobs=[dg.define_asset_job(JOB)])
+    for _ in range(2):
+        assert run_graph(definitions, home, lambda _: None, lambda _: None, lambda _: None).is_success
+        with open_instance(home) as instance:
+            assert [limit.limit for limit in instance.event_log_storage.get_pool_limits()] == [1]
+            assert instance.event_log_storage.get_concurrency_info(POOL).slot_count == 1
+
+
+def test_a_home_that_limits_single_steps_is_left_alone(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    (tmp_path / "dagster.yaml").write_text(
+        "telemetry: {enabled: false}\nconcurrency: {pools: {granularity: op}}\n", encoding="utf-8"
+    )
+    limit_pool(tmp_path)
+    with open_instance(tmp_path) as instance:
+        assert POOL not in instance.event_log_storage.get_concurrency_keys()
 
 
 def _ended(run_id: str) -> dg.EventLogEntry:
