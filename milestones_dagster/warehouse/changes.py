@@ -4,7 +4,7 @@ Put here every read and write of `operations.versions`, `given`, `changes`, `mad
 them (`cutoff.py`, `increments.py`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,6 +12,8 @@ from sqlglot import exp
 
 from milestones_dagster.warehouse.duckdb import Warehouse
 
+SERVING_COPY = "serving copy"
+"""As which the serving copy remembers the states of the tables that it was made from; no table has a blank in its name."""
 EVERYTHING = datetime(1, 1, 1)  # noqa: DTZ001 - times are UTC without zone, here as in the tables
 NOTHING = datetime(9999, 12, 31)  # noqa: DTZ001
 _UNREAD_CHANGES = """FROM operations.changes AS c
@@ -103,6 +105,17 @@ def record_increment(warehouse: Warehouse, table: str, made: Increment, read: Ma
     warehouse.execute("DELETE FROM operations.increments WHERE table_name = ?", [table])
     warehouse.execute("INSERT INTO operations.increments VALUES (?, ?, ?)", [table, made.own, made.as_of])
     record_read(warehouse, table, read)
+
+
+def forget_readers(warehouse: Warehouse, tables: Collection[str]) -> None:
+    """Forgets what was read by a table that is none of `tables` any more: for it, changes would be remembered for ever.
+
+    Its number stays, so that a table that comes back is not taken for a state that it had before.
+    """
+    names = [*sorted(tables), SERVING_COPY]
+    for recorded in ("made_from", "increments"):
+        reader = exp.column("table_name").isin(*(exp.Literal.string(name) for name in names))
+        warehouse.execute(exp.delete(exp.table_(recorded, db="operations"), where=reader.not_()))
 
 
 def record_read(warehouse: Warehouse, reader: str, read: Mapping[str, int]) -> None:

@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from sqlglot import exp
 
+from milestones_dagster.warehouse import changes
 from milestones_dagster.warehouse.duckdb import Warehouse
 
 _TABLES = (
@@ -99,11 +100,12 @@ class Publication:
 
 
 def prepare(warehouse: Warehouse) -> None:
-    """Makes the operations tables where they are missing."""
+    """Makes the operations tables where they are missing, and forgets readers that are no tables of the warehouse any more."""
     for statement in _TABLES:
         warehouse.execute(statement)
     # warehouses of an earlier version are without it
     warehouse.execute("ALTER TABLE operations.publications ADD COLUMN IF NOT EXISTS made_of VARCHAR")
+    changes.forget_readers(warehouse, warehouse.tables)
 
 
 def known_files(warehouse: Warehouse, source: str) -> dict[str, KnownFile]:

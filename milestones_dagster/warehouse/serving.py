@@ -22,8 +22,6 @@ from milestones_dagster.warehouse.limits import within_limits
 from milestones_dagster.warehouse.table import Table
 
 _CATALOGUE = "serving_copy"
-_READER = "serving copy"
-"""As which the copy remembers the states of the tables that it was made from; no table has a blank in its name."""
 _FORM = f"1 duckdb {duckdb.__version__}"
 """How a copy is laid out: one of another form is made whole."""
 MOST_FREE = 0.25
@@ -75,14 +73,14 @@ def publish_serving(warehouse: Warehouse, tables: Sequence[Table], optional: Seq
     kept = {name for name, state in held.items() if wanted.get(name) == state}
     parts = _parts(warehouse, served, held, kept)
     stands = "the serving copy stays as it was"
-    with within_limits(warehouse.connection, _READER, target.parent, stands), _aside(target) as aside:
+    with within_limits(warehouse.connection, changes.SERVING_COPY, target.parent, stands), _aside(target) as aside:
         if not (kept or parts) or not _renewed(warehouse, target, aside, served, held, kept, parts):
             kept, parts = set(), {}
             _clear(aside)
             with _attached(warehouse, aside):
                 _write(warehouse, served.values())
         aside.replace(target)
-    with within_limits(warehouse.connection, _READER, target.parent, "the new serving copy is in its place"):
+    with within_limits(warehouse.connection, changes.SERVING_COPY, target.parent, "the new serving copy is in its place"):
         _remember(warehouse, target, wanted)
     return Served(target, left_out, tuple(name for name in served if name not in kept), tuple(parts))
 
@@ -141,7 +139,7 @@ def _remember(warehouse: Warehouse, target: Path, states: Mapping[str, str]) -> 
     with warehouse.transaction():
         warehouse.execute("DELETE FROM operations.served")
         versions = changes.versions(warehouse)
-        changes.record_read(warehouse, _READER, {name: versions[name] for name in states if name in versions})
+        changes.record_read(warehouse, changes.SERVING_COPY, {name: versions[name] for name in states if name in versions})
         warehouse.insert(
             exp.table_("served", db="operations"),
             {"copy": "VARCHAR", "table_name": "VARCHAR", "state": "VARCHAR"},
@@ -153,7 +151,7 @@ def _parts(
     warehouse: Warehouse, served: Mapping[str, Table], held: Mapping[str, str], kept: Collection[str]
 ) -> dict[str, exp.Expr]:
     """The condition on the rows in which the standing copy differs, of each table by month of which that is known and not all."""
-    seen, now = changes.made_from(warehouse, _READER), changes.versions(warehouse)
+    seen, now = changes.made_from(warehouse, changes.SERVING_COPY), changes.versions(warehouse)
     parts: dict[str, exp.Expr] = {}
     for name, table in served.items():
         if table.by != "month" or name in kept or name not in seen or held.get(name) != _state(warehouse, table, seen[name]):

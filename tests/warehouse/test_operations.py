@@ -135,6 +135,31 @@ def test_changes_stay_until_every_reader_has_read_them(warehouse):
     assert warehouse.scalar("SELECT min(version) FROM operations.changes") == 2
 
 
+def test_a_reader_that_is_no_table_any_more_holds_no_changes_back(tmp_path):
+    given = company(tmp_path)
+    removed, kept, copy = "of_an_earlier_version", "account_months", "serving copy"
+    with given.opened() as session, session.warehouse.transaction():
+        changes.record_version(session.warehouse, "accounts", [(6, None)])
+        for reader in (removed, kept):
+            changes.record_increment(session.warehouse, reader, changes.Increment("x", NOW), {"accounts": 1})
+        changes.record_read(session.warehouse, copy, {"accounts": 1})
+        changes.record_version(session.warehouse, removed, [])
+    with given.opened() as session:
+        warehouse = session.warehouse
+        assert {row[0] for row in warehouse.rows("SELECT table_name FROM operations.made_from")} == {kept, copy}
+        assert changes.increment(warehouse, removed) is None
+        assert changes.increment(warehouse, kept) == changes.Increment("x", NOW)
+        # a table that comes back goes on with its numbers
+        assert changes.versions(warehouse)[removed] == 1
+        with warehouse.transaction():
+            for account in (7, 8):
+                changes.record_version(warehouse, "accounts", [(account, None)])
+                for reader in (kept, copy):
+                    changes.record_read(warehouse, reader, {"accounts": account - 5})
+            changes.record_version(warehouse, "accounts", [(9, None)])
+        assert warehouse.rows("SELECT version, account_key FROM operations.changes WHERE table_name = 'accounts'") == [(4, 9)]
+
+
 def test_without_a_reader_the_last_change_alone_is_kept(warehouse):
     with warehouse.transaction():
         for day in range(1, 5):
