@@ -11,10 +11,12 @@ from scenario import at, made
 
 from milestones_dagster.cli import main
 from milestones_dagster.config.loader import check_config, load_config
+from milestones_dagster.config.warehouse import LEAST_MEMORY_BYTES
 from milestones_dagster.orchestration import assets, jobs
 from milestones_dagster.orchestration.session import Declared
 from milestones_dagster.quality.suites import suite
 from milestones_dagster.report.dictionary import dictionary
+from milestones_dagster.warehouse import limits
 from milestones_dagster.warehouse.table import load_tables
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -191,6 +193,32 @@ def test_the_messages_of_bad_files_are_those_of_the_code():
     for message in messages:
         for fragment in message.split("…"):
             assert fragment.strip(" `;") in joined, message
+
+
+def test_the_sentences_and_bounds_of_memory_and_disk_are_those_of_the_code():
+    code = re.sub(r'"\s+f?"', "", words(ROOT / "milestones_dagster" / "warehouse" / "limits.py"))
+    section = words(HANDBOOK).partition("\n## Memory, disk and processors\n")[2].partition("\n## ")[0]
+    messages = re.findall(r"^\| (….+) \| [^|]+ \|$", section, re.MULTILINE)
+    assert len(messages) == 2
+    for message in messages:
+        for fragment in message.split("…"):
+            assert fragment.strip(" ;") in code, fragment
+    assert (
+        f"at least {limits.LEAST_BYTES // 1_000_000_000} GB; less than {LEAST_MEMORY_BYTES // 1_000_000} MB is refused" in section
+    )
+
+
+def test_the_keys_that_the_example_of_the_warehouse_shows_as_comments_are_accepted(notebook, tmp_path):
+    for file in notebook.iterdir():
+        (tmp_path / file.name).write_text(words(file), encoding="utf-8")
+    shown = words(ROOT / "assets_config" / "warehouse.yaml").replace("engine: duckdb", "engine: spark")
+    text = re.sub(r"^# (?=(memory_limit|threads|spark):|  )", "", shown, flags=re.MULTILINE)
+    (tmp_path / "warehouse.yaml").write_text(text, encoding="utf-8")
+    assert check_config(tmp_path) == []
+    found = load_config(tmp_path).warehouse
+    assert (found.memory_limit, found.threads) == ("4 GB", 2)
+    assert found.spark is not None
+    assert found.spark.model_fields_set == set(type(found.spark).model_fields)
 
 
 def test_the_operations_tables_of_the_handbook_are_those_of_the_warehouse(notebook):
