@@ -31,8 +31,18 @@ _PREPARE = """CREATE TABLE IF NOT EXISTS operations.spark_parts (
     table_name VARCHAR NOT NULL, part VARCHAR NOT NULL, folder VARCHAR NOT NULL, days INTEGER NOT NULL)"""
 
 
+OWNER = "owner"
+"""The file that says which control file's versions lie in a folder: its id, and the path at which it was seen."""
+
+_PREPARE_OWNER = "CREATE TABLE IF NOT EXISTS operations.spark_owner (id VARCHAR NOT NULL)"
+
+
 class EngineMismatchError(Exception):
     """The warehouse was made by another engine: the sentence says by which and what to do."""
+
+
+class FolderTakenError(EngineMismatchError):
+    """The folder of versions belongs to another control file: the sentence says to which and what to do."""
 
 
 def prepare(warehouse: Warehouse) -> None:
@@ -83,12 +93,56 @@ class Versions:
     def __init__(self, warehouse: Warehouse, folder: Path) -> None:
         self.warehouse = warehouse
         self.folder = folder
+        # a session that only looks makes no folder
+        if folder.exists():
+            self.claim()
+
+    def claim(self) -> None:
+        """Makes the folder this control file's own; one of before that has no owner is taken.
+
+        Raises:
+            FolderTakenError: it is another's, whose published rows would be removed as what nothing names.
+        """
+        own = self._owner_id()
+        control = str(
+            self.warehouse.scalar("SELECT coalesce(path, '') FROM duckdb_databases() WHERE database_name = current_database()")
+        )
+        control = str(Path(control).resolve())
+        file = self.folder / OWNER
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with file.open("x", encoding="utf-8") as made:
+                made.write(f"{own}\n{control}\n")
+        except FileExistsError:
+            found, _, seen_at = file.read_text(encoding="utf-8").strip().partition("\n")
+        else:
+            return
+        # a copy of a control file has its id; a file that was moved is gone from where it was
+        if found != own or (seen_at != control and Path(seen_at).exists()):
+            raise FolderTakenError(
+                f"the folder {self.folder} holds the tables of another control file, {seen_at}; name another `warehouse_folder` "
+                "under `spark:` in warehouse.yaml, or remove the folder if that warehouse is no longer wanted"
+            )
+        if seen_at != control:
+            file.write_text(f"{own}\n{control}\n", encoding="utf-8")
+
+    def _owner_id(self) -> str:
+        """The id of this control file, made once."""
+        self.warehouse.execute(_PREPARE_OWNER)
+        self.warehouse.execute(
+            "INSERT INTO operations.spark_owner SELECT ? WHERE NOT EXISTS (FROM operations.spark_owner)", [uuid.uuid4().hex]
+        )
+        return str(self.warehouse.scalar("SELECT id FROM operations.spark_owner"))
 
     def begin(self, table: Table) -> Path:
         """A new place for a version; what nothing names any more of this table is removed first.
 
         So the last version stands until the table is made again: who began to read it may finish.
+
+        Raises:
+            FolderTakenError: the folder is another control file's.
         """
+        self.claim()
         home = self.folder / table.schema / table.name
         named = {Path(folder) for folder in self.parts(table).values()}
         for version in home.glob("version=*"):

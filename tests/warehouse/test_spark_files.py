@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import signal
 from contextlib import contextmanager
 from datetime import date
@@ -27,8 +28,8 @@ TABLES = {"whole": WHOLE, "by_day": BY_DAY}
 
 
 @contextmanager
-def opened(folder):
-    with duckdb.connect(str(folder / "control.duckdb")) as connection:
+def opened(folder, control="control"):
+    with duckdb.connect(str(folder / f"{control}.duckdb")) as connection:
         warehouse = Warehouse(connection, folder / "days", TABLES)
         operations.prepare(warehouse)
         spark_files.prepare(warehouse)
@@ -146,3 +147,50 @@ def test_a_warehouse_of_the_other_engine_is_refused(tmp_path):
         warehouse.execute("INSERT INTO operations.publications VALUES ('whole', 's', NULL, 'f', 'c', 1, 'r', NULL, NULL)")
         with pytest.raises(spark_files.EngineMismatchError, match="made by DuckDB"):
             spark_files.prepare(warehouse)
+
+
+def test_another_control_file_is_refused_the_folder(tmp_path):
+    with opened(tmp_path) as (warehouse, versions):
+        version = publish(warehouse, versions, WHOLE, {"2025-01-01": 1})
+    with (
+        pytest.raises(
+            spark_files.FolderTakenError, match=r"control\.duckdb; name another `warehouse_folder`.*or remove the folder"
+        ),
+        opened(tmp_path, "dev"),
+    ):
+        pass
+    # a copy has the id of the file that it was copied from, which is still there
+    shutil.copy(tmp_path / "control.duckdb", tmp_path / "copy.duckdb")
+    with pytest.raises(spark_files.FolderTakenError, match="name another"), opened(tmp_path, "copy"):
+        pass
+    with opened(tmp_path) as (warehouse, versions):
+        versions.begin(WHOLE)
+        assert version.exists()
+        assert published_rows(warehouse, WHOLE) == [(date(2025, 1, 1), 1)]
+
+
+def test_two_that_found_no_folder_do_not_both_write_to_it(tmp_path):
+    with opened(tmp_path) as (warehouse, versions), opened(tmp_path, "dev") as (_, others):
+        version = publish(warehouse, versions, WHOLE, {"2025-01-01": 1})
+        with pytest.raises(spark_files.FolderTakenError, match="another control file"):
+            others.begin(WHOLE)
+        assert version.exists()
+
+
+def test_a_folder_without_an_owner_is_taken(tmp_path):
+    with opened(tmp_path) as (warehouse, versions):
+        publish(warehouse, versions, WHOLE, {"2025-01-01": 1})
+    (tmp_path / "spark" / spark_files.OWNER).unlink()
+    with opened(tmp_path) as (warehouse, _):
+        assert published_rows(warehouse, WHOLE) == [(date(2025, 1, 1), 1)]
+    with pytest.raises(spark_files.FolderTakenError, match="another control file"), opened(tmp_path, "dev"):
+        pass
+
+
+def test_a_control_file_that_was_moved_keeps_its_folder(tmp_path):
+    with opened(tmp_path) as (warehouse, versions):
+        publish(warehouse, versions, WHOLE, {"2025-01-01": 1})
+    (tmp_path / "control.duckdb").rename(tmp_path / "moved.duckdb")
+    with opened(tmp_path, "moved") as (warehouse, versions):
+        assert published_rows(warehouse, WHOLE) == [(date(2025, 1, 1), 1)]
+        assert str(tmp_path / "moved.duckdb") in (tmp_path / "spark" / spark_files.OWNER).read_text(encoding="utf-8")
