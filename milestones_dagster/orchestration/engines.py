@@ -20,7 +20,7 @@ from milestones_dagster.warehouse.engine import Embedded, Engine
 from milestones_dagster.warehouse.gate import Audit
 from milestones_dagster.warehouse.spark import SparkEngine, view_name
 from milestones_dagster.warehouse.spark_files import refuse_spark
-from milestones_dagster.warehouse.spark_session import open_spark
+from milestones_dagster.warehouse.spark_session import check_spark, open_spark
 from milestones_dagster.warehouse.table import Table
 
 Suites = Mapping[str, Sequence[Rule]]
@@ -44,6 +44,16 @@ def open_engine(config: CompanyConfig, warehouse: Warehouse, suites: Suites) -> 
         return spark_audit(engine.spark, view, engine.shape(relation), suites[table.name], table.key, engine.translate)
 
     return engine, audited
+
+
+def check_engine(config: CompanyConfig) -> None:
+    """Looks whether the engine could be started; for a run, before it lands an event. A command that only looks needs no Spark.
+
+    Raises:
+        SparkUnavailableError: pyspark or Java is missing, or Java is of another version.
+    """
+    if config.warehouse.engine == "spark":
+        check_spark()
 
 
 def embedded_audit(warehouse: Warehouse, suites: Suites) -> Audit[RuleResult]:

@@ -16,8 +16,10 @@ import duckdb
 from dagster_duckdb import DuckDBResource
 from pydantic import Field, PrivateAttr
 
+from milestones_dagster.orchestration.engines import check_engine
 from milestones_dagster.orchestration.session import Declared, Session
 from milestones_dagster.warehouse.spark_files import EngineMismatchError
+from milestones_dagster.warehouse.spark_session import SparkUnavailableError
 
 _HOLDER = re.compile(r"held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 _PAUSE_SECONDS = 0.5
@@ -123,12 +125,16 @@ class MilestonesWarehouse(DuckDBResource):
 
         Raises:
             RuntimeError: outside a run.
-            WarehouseError: the tables were made by another engine than the config names.
+            WarehouseError: the tables were made by another engine than the config names, or that engine cannot be started.
         """
         if self._connection is None:
             raise RuntimeError("the warehouse is open only during a run")
         if self._session is None:
             as_of = date.fromisoformat(self.as_of) if self.as_of is not None else None
+            try:
+                check_engine(declared.config)
+            except SparkUnavailableError as error:
+                raise WarehouseError(str(error)) from error
             self._session = _begun(declared, self._connection, Path(self.folder), self._run_id, as_of)
         return self._session
 

@@ -7,8 +7,10 @@ import logging
 import os
 import re
 import shutil
+import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,12 @@ APPLICATION = "milestones"
 _JVM_OPTIONS = "spark.driver.extraJavaOptions"
 _ABOUT_NAMES = frozenset({"AnalysisException", "ParseException"})
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+_RAISED = re.compile(r"Exception|Error:")
+_CLASS_PREFIX = re.compile(r"\A(?:Caused by: )?(?:[a-z]\w*\.)+(?=[A-Z])")
+_VERSION = re.compile(r'version "(?P<whole>(?P<major>\d+)[^"]*)"')
+_JAVA_VERSIONS = frozenset({"17", "21"})
+_JAVA_SECONDS = 60
+_INSTALL = "on Debian: apt-get install openjdk-17-jre-headless, and let JAVA_HOME name it"
 _LOG_SETTINGS = """status = warn
 appender.file.type = File
 appender.file.name = file
@@ -63,19 +71,14 @@ def open_spark(master: str, settings: Mapping[str, str], folder: Path) -> "Spark
     Raises:
         SparkUnavailableError: pyspark or Java is missing, the running session has another master, or it cannot start.
     """
-    try:
-        from pyspark.sql import SparkSession
-    except ImportError as error:
-        raise SparkUnavailableError(
-            "engine: spark needs pyspark; install the extra: pip install 'milestones-dagster[spark]'"
-        ) from error
+    check_spark()
+    from pyspark.sql import SparkSession
+
     running = SparkSession.getActiveSession()
     if running is not None and running.sparkContext.master != master:
         raise SparkUnavailableError(
             f"this process runs Spark on {running.sparkContext.master}, not on {master}; use a process of its own"
         )
-    if running is None:
-        _check_java()
     # Spark tells each failed query to Python's log too, with its values and pages of traceback
     logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
     builder = SparkSession.builder.master(master).appName(APPLICATION)
@@ -90,8 +93,21 @@ def open_spark(master: str, settings: Mapping[str, str], folder: Path) -> "Spark
     try:
         return builder.getOrCreate()
     except Exception as error:
-        told = str(error).strip().splitlines() or [type(error).__name__]
-        raise SparkUnavailableError(f"Spark cannot be started on {master}: {told[0]}") from error
+        raise SparkUnavailableError(
+            f"Spark cannot be started on {master}: {masked(_cause(error))}; look at `master` and `settings` under `spark:` in "
+            "warehouse.yaml"
+        ) from error
+
+
+def check_spark() -> None:
+    """Looks whether Spark could be started, and starts nothing.
+
+    Raises:
+        SparkUnavailableError: pyspark or Java is missing, or the Java that pyspark would use is of another version.
+    """
+    if find_spec("pyspark") is None:
+        raise SparkUnavailableError("engine: spark needs pyspark; install the extra: pip install 'milestones-dagster[spark]'")
+    _check_java()
 
 
 @contextmanager
@@ -118,14 +134,44 @@ def log_path(folder: Path) -> Path:
     return folder / "spark.log"
 
 
+def _cause(error: Exception) -> str:
+    """What went wrong in the JVM: the first line of a bridge's error only says what was called."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = next((line for line in lines[1:] if line.startswith(":") or _RAISED.search(line)), None)
+    if told is None:
+        return lines[0] if lines else type(error).__name__
+    return _CLASS_PREFIX.sub("", told.removeprefix(":").strip())
+
+
 def _check_java() -> None:
+    java = _java()
+    try:
+        asked = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=_JAVA_SECONDS, check=False)  # noqa: S603 - the Java that pyspark runs
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise SparkUnavailableError(f"engine: spark needs Java 17 or 21, and {java} cannot be run: {error}; {_INSTALL}") from error
+    told = asked.stderr + asked.stdout
+    version = _VERSION.search(told)
+    if version is None:
+        lines = told.strip().splitlines() or ["nothing"]
+        raise SparkUnavailableError(f"engine: spark needs Java 17 or 21, and {java} -version says: {lines[0]}; {_INSTALL}")
+    if version["major"] not in _JAVA_VERSIONS:
+        raise SparkUnavailableError(f"engine: spark needs Java 17 or 21, and {java} is Java {version['whole']}; {_INSTALL}")
+
+
+def _java() -> str:
+    """The Java that pyspark runs: that of JAVA_HOME where it is set, whatever is on PATH."""
     home = os.environ.get("JAVA_HOME")
-    if (home and (Path(home) / "bin" / "java").exists()) or shutil.which("java"):
-        return
-    raise SparkUnavailableError(
-        "engine: spark needs a Java runtime (17 or 21) and none is found on PATH or at JAVA_HOME; on Debian: "
-        "apt-get install openjdk-17-jre-headless"
-    )
+    if home:
+        java = Path(home) / "bin" / "java"
+        if not java.exists():
+            raise SparkUnavailableError(
+                f"engine: spark needs Java 17 or 21, and JAVA_HOME is {home}, which has no bin/java; correct or unset it"
+            )
+        return str(java)
+    found = shutil.which("java")
+    if found is None:
+        raise SparkUnavailableError(f"engine: spark needs Java 17 or 21, and none is on PATH or at JAVA_HOME; {_INSTALL}")
+    return found
 
 
 def _log_option(folder: Path) -> str:

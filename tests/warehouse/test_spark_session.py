@@ -1,0 +1,104 @@
+"""What is said when Spark cannot be started, without Spark and without Java: a fake of each."""
+
+import sys
+from types import ModuleType, SimpleNamespace
+
+import duckdb
+import pytest
+
+from milestones_dagster.orchestration.resources import MilestonesWarehouse, WarehouseError
+from milestones_dagster.warehouse import spark_session
+from milestones_dagster.warehouse.spark_session import SparkUnavailableError, check_spark, open_spark
+
+BRIDGE = """An error occurred while calling None.org.apache.spark.api.java.JavaSparkContext.
+: org.apache.spark.SparkException: Could not parse Master URL: 'lokal[2]'
+\tat org.apache.spark.SparkContext$.createTaskScheduler(SparkContext.scala:3204)
+"""
+
+
+def java(folder, version):
+    """A Java home of which `java -version` says that version, on the error stream as Java does."""
+    home = folder / f"java-{version}"
+    (home / "bin").mkdir(parents=True)
+    program = home / "bin" / "java"
+    program.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\" 2025-04-15' >&2\n", encoding="utf-8")
+    program.chmod(0o755)
+    return home
+
+
+@pytest.fixture
+def pyspark(monkeypatch):
+    """A pyspark that is found and whose session cannot be opened."""
+
+    class Builder:
+        def master(self, _):
+            return self
+
+        def appName(self, _):  # noqa: N802 - Spark's name
+            return self
+
+        def config(self, *_):
+            return self
+
+        def getOrCreate(self):  # noqa: N802 - Spark's name
+            raise RuntimeError(BRIDGE)
+
+    sql = ModuleType("pyspark.sql")
+    sql.SparkSession = SimpleNamespace(getActiveSession=lambda: None, builder=Builder())
+    monkeypatch.setitem(sys.modules, "pyspark", ModuleType("pyspark"))
+    monkeypatch.setitem(sys.modules, "pyspark.sql", sql)
+    monkeypatch.setattr(spark_session, "find_spec", lambda _: object(), raising=False)
+
+
+@pytest.mark.parametrize("version", ["17.0.15", "21", "21.0.2"])
+def test_a_java_that_spark_runs_on_is_taken(tmp_path, monkeypatch, pyspark, version):
+    monkeypatch.setenv("JAVA_HOME", str(java(tmp_path, version)))
+    check_spark()
+
+
+@pytest.mark.parametrize("version", ["1.8.0_392", "11.0.22", "25"])
+def test_another_java_is_named_with_what_is_needed(tmp_path, monkeypatch, pyspark, version):
+    home = java(tmp_path, version)
+    monkeypatch.setenv("JAVA_HOME", str(home))
+    with pytest.raises(SparkUnavailableError) as refused:
+        check_spark()
+    assert f"needs Java 17 or 21, and {home}/bin/java is Java {version};" in str(refused.value)
+
+
+def test_a_java_home_that_is_not_there_is_named(tmp_path, monkeypatch, pyspark):
+    # pyspark does not look at PATH then
+    monkeypatch.setenv("PATH", str(java(tmp_path, "17.0.15") / "bin"))
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "gone"))
+    with pytest.raises(SparkUnavailableError, match=r"JAVA_HOME is .*gone, which has no bin/java"):
+        check_spark()
+
+
+def test_no_java_and_no_pyspark_are_told(tmp_path, monkeypatch, pyspark):
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SparkUnavailableError, match="none is on PATH or at JAVA_HOME"):
+        check_spark()
+    monkeypatch.setattr(spark_session, "find_spec", lambda _: None)
+    with pytest.raises(SparkUnavailableError, match="needs pyspark; install the extra"):
+        check_spark()
+
+
+def test_the_cause_is_told_and_where_to_look(tmp_path, monkeypatch, pyspark):
+    monkeypatch.setenv("JAVA_HOME", str(java(tmp_path, "17.0.15")))
+    with pytest.raises(SparkUnavailableError) as refused:
+        open_spark("lokal[2]", {}, tmp_path / "spark")
+    assert str(refused.value) == (
+        "Spark cannot be started on lokal[2]: SparkException: Could not parse Master URL: 'lokal[2]'; "
+        "look at `master` and `settings` under `spark:` in warehouse.yaml"
+    )
+
+
+def test_a_run_is_told_before_it_lands_anything(tmp_path, monkeypatch, pyspark):
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "gone"))
+    declared = SimpleNamespace(config=SimpleNamespace(warehouse=SimpleNamespace(engine="spark")))
+    warehouse = MilestonesWarehouse(database=str(tmp_path / "control.duckdb"), folder=str(tmp_path / "days"))
+    with duckdb.connect() as connection:
+        warehouse._connection = connection
+        with pytest.raises(WarehouseError, match="JAVA_HOME is"):
+            warehouse.session(declared)
+        assert connection.execute("SELECT count(*) FROM duckdb_tables()").fetchone() == (0,)
