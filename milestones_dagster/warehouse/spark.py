@@ -27,6 +27,7 @@ from milestones_dagster.warehouse.spark_session import log_path, told_by_spark
 from milestones_dagster.warehouse.table import EVENTS, Relation, Table, relation_of
 
 if TYPE_CHECKING:
+    from pyspark import SparkConf
     from pyspark.sql import DataFrame, SparkSession
 
 _PLAN_CHARACTERS = 20_000
@@ -126,7 +127,7 @@ class SparkEngine:
         return Publishing("made", results, rows, days, state.reason, rows_made=made.rows)
 
     def facts(self, table: str) -> Mapping[str, str]:
-        """Application, master, log and plan of the last making of a table."""
+        """Application, master, resources, log and plan of the last making of a table."""
         return self._facts.get(table, {})
 
     def close(self) -> None:
@@ -291,8 +292,20 @@ class SparkEngine:
             "spark_master": context.master,
             "spark_version": self.spark.version,
             "spark_log": str(log_path(self.folder)),
+            **resources(context.getConf(), context.defaultParallelism),
             "spark_plan": made.plan,
         }
+
+
+def resources(conf: "SparkConf", parallelism: int) -> dict[str, str]:
+    """What Spark had to make a table with, `default` where the configuration does not say."""
+    return {
+        "spark_default_parallelism": str(parallelism),
+        "spark_driver_memory": str(conf.get("spark.driver.memory", "default")),
+        "spark_executor_memory": str(conf.get("spark.executor.memory", "default")),
+        "spark_executor_cores": str(conf.get("spark.executor.cores", "default")),
+        "spark_executor_instances": str(conf.get("spark.executor.instances", "default")),
+    }
 
 
 def view_name(relation: exp.Table) -> str:

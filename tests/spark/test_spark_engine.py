@@ -128,6 +128,7 @@ def test_others_read_a_published_table_in_the_catalogue(sampled):
 def test_the_run_tells_of_the_application_and_the_plan(sampled):
     facts = sampled.spark.engine.facts("feature_matrix")
     assert facts["spark_master"] == "local[2]"
+    assert (facts["spark_default_parallelism"], facts["spark_executor_memory"]) == ("2", "default")
     assert facts["spark_application"].startswith("local-")
     assert "Physical Plan" in facts["spark_plan"]
     assert len(facts["spark_plan"]) < 20_100

@@ -8,6 +8,7 @@ import pytest
 
 from milestones_dagster.orchestration.resources import MilestonesWarehouse, WarehouseError
 from milestones_dagster.warehouse import spark_session
+from milestones_dagster.warehouse.spark import resources
 from milestones_dagster.warehouse.spark_session import SparkUnavailableError, check_spark, open_spark
 
 BRIDGE = """An error occurred while calling None.org.apache.spark.api.java.JavaSparkContext.
@@ -102,3 +103,13 @@ def test_a_run_is_told_before_it_lands_anything(tmp_path, monkeypatch, pyspark):
         with pytest.raises(WarehouseError, match="JAVA_HOME is"):
             warehouse.session(declared)
         assert connection.execute("SELECT count(*) FROM duckdb_tables()").fetchone() == (0,)
+
+
+def test_the_run_tells_what_spark_had():
+    assert resources({"spark.driver.memory": "2g", "spark.executor.instances": "3"}, 2) == {
+        "spark_default_parallelism": "2",
+        "spark_driver_memory": "2g",
+        "spark_executor_memory": "default",
+        "spark_executor_cores": "default",
+        "spark_executor_instances": "3",
+    }
