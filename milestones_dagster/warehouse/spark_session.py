@@ -93,9 +93,9 @@ def open_spark(master: str, settings: Mapping[str, str], folder: Path) -> "Spark
     try:
         return builder.getOrCreate()
     except Exception as error:
+        cause = masked(_cause(error)).rstrip(".")
         raise SparkUnavailableError(
-            f"Spark cannot be started on {master}: {masked(_cause(error))}; look at `master` and `settings` under `spark:` in "
-            "warehouse.yaml"
+            f"Spark cannot be started on {master}: {cause}; look at `master` and `settings` under `spark:` in warehouse.yaml"
         ) from error
 
 
