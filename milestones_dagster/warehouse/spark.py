@@ -19,11 +19,12 @@ from sqlglot import exp
 from milestones_dagster.warehouse import cutoff, operations, spark_files
 from milestones_dagster.warehouse.duckdb import DIALECT, Warehouse, empty_rows, published, staged
 from milestones_dagster.warehouse.gate import Audit, Result, blocks
+from milestones_dagster.warehouse.limits import LimitError
 from milestones_dagster.warehouse.operations import Publication
 from milestones_dagster.warehouse.publish import Behind, Inputs, Publishing, behind, pivot_shape
 from milestones_dagster.warehouse.spark_catalogue import Catalogue
 from milestones_dagster.warehouse.spark_dialect import spark_sql, spark_type
-from milestones_dagster.warehouse.spark_session import log_path, told_by_spark
+from milestones_dagster.warehouse.spark_session import SparkFailedError, log_path, told_by_spark
 from milestones_dagster.warehouse.table import EVENTS, Relation, Table, relation_of
 
 if TYPE_CHECKING:
@@ -70,9 +71,16 @@ class SparkEngine:
         """The session of this run.
 
         Raises:
-            SparkUnavailableError: it cannot be opened.
+            SparkUnavailableError: it cannot be opened, or has no catalogue of the configured name.
         """
-        return self._open_session()
+        session = self._open_session()
+        if self.catalogue is not None:
+            try:
+                Catalogue(session, self.catalogue).check()
+            except BaseException:
+                session.stop()
+                raise
+        return session
 
     # --- the port ---------------------------------------------------------------------------------------------------
 
@@ -90,13 +98,16 @@ class SparkEngine:
 
         Raises:
             SparkFailedError: Spark could not make the rows; nothing is published then, as with what a `then:` function raises.
+            LimitError: the same, for want of memory or disk.
         """
         state = behind(self.warehouse, table, inputs)
-        self._show_others(table)
+        with told_by_spark(table.name):
+            self._show_others(table)
         days = tuple(sorted(state.days))
         if state.reason is None:
-            self._show(published(table), self.versions.places(table), _declared(table))
-            rows = self._count(published(table))
+            with told_by_spark(table.name):
+                self._show(published(table), self.versions.places(table), _declared(table))
+                rows = self._count(published(table))
             results = audit(table, published(table))
             if any(blocks(result) for result in results):
                 return Publishing("refused", results, rows, (), "a rule fails on the published rows")
@@ -105,7 +116,7 @@ class SparkEngine:
             return Publishing("unchanged", results, rows, (), "nothing changed")
         with told_by_spark(table.name):
             made = self._stage(table, inputs, state)
-        self._facts[table.name] = self._told(made)
+            self._facts[table.name] = self._told(made)
         results = audit(table, staged(table))
         if any(blocks(result) for result in results):
             return Publishing("refused", results, made.rows, days, state.reason, rows_made=made.rows)
@@ -123,11 +134,16 @@ class SparkEngine:
             cutoff.remember_inputs(self.warehouse, table)
             if on_commit is not None:
                 on_commit()
-        self._show_others(table)
+        try:
+            with told_by_spark(table.name):
+                self._show_others(table)
+        except (SparkFailedError, LimitError) as error:
+            # the rows are published: the next run shows them there, or fails before it makes others
+            self._facts[table.name]["spark_catalogue"] = f"left as it was, until the next run; {error}"
         return Publishing("made", results, rows, days, state.reason, rows_made=made.rows)
 
     def facts(self, table: str) -> Mapping[str, str]:
-        """Application, master, resources, log and plan of the last making of a table."""
+        """Application, master, resources, log and plan of the last making of a table; what the catalogue did not take."""
         return self._facts.get(table, {})
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from milestones_dagster.warehouse.spark_dialect import DIALECT, spark_type
+from milestones_dagster.warehouse.spark_session import SparkFailedError, SparkUnavailableError, told_by_spark
 from milestones_dagster.warehouse.table import Table
 
 if TYPE_CHECKING:
@@ -30,6 +31,21 @@ class Catalogue:
     def __init__(self, spark: "SparkSession", name: str) -> None:
         self.spark = spark
         self.name = name
+
+    def check(self) -> None:
+        """Asks the catalogue for its schemas, before anything is made that it is to show.
+
+        Raises:
+            SparkUnavailableError: it is not one of the session's, or does not answer.
+        """
+        try:
+            with told_by_spark(f"catalogue {self.name}"):
+                self.spark.sql(f"SHOW SCHEMAS IN `{self.name}`").collect()
+        except SparkFailedError as error:
+            raise SparkUnavailableError(
+                f"{error}; `catalogue` under `spark:` in warehouse.yaml is one that `settings` configure (spark.sql.catalog.…), or "
+                "Spark's own, spark_catalog"
+            ) from error
 
     def show(self, table: Table, folder: Path) -> None:
         """Lets the table's name there mean the rows in `folder`; nothing is copied, and dropping it there deletes nothing."""

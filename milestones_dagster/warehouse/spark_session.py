@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from milestones_dagster.config.masking import masked
+from milestones_dagster.warehouse.limits import LimitError
 from milestones_dagster.warehouse.spark_dialect import SETTINGS
 
 if TYPE_CHECKING:
@@ -30,6 +31,17 @@ _VERSION = re.compile(r'version "(?P<whole>(?P<major>\d+)[^"]*)"')
 _JAVA_VERSIONS = frozenset({"17", "21"})
 _JAVA_SECONDS = 60
 _INSTALL = "on Debian: apt-get install openjdk-17-jre-headless, and let JAVA_HOME name it"
+_NO_ROOM = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
+_NO_ROOM_TOLD = (
+    "{what}: the disk is full ({words}); nothing of this was published. Free room at `warehouse_folder` and where Spark spills "
+    "(`spark.local.dir` under `spark: settings` in warehouse.yaml, /tmp by default), and run again"
+)
+_NO_MEMORY = re.compile(r"Java heap space|GC overhead limit exceeded|OutOfMemoryError|UNABLE_TO_ACQUIRE_MEMORY")
+_NO_MEMORY_TOLD = (
+    "{what}: Spark needs more memory than it may take ({words}); nothing of this was published. Raise `spark.driver.memory`, in "
+    "which all work is done with a master `local[…]`, or `spark.executor.memory`, under `spark: settings` in warehouse.yaml, and "
+    "run again"
+)
 _LOG_SETTINGS = """status = warn
 appender.file.type = File
 appender.file.name = file
@@ -114,8 +126,11 @@ def check_spark() -> None:
 def told_by_spark(what: str) -> Iterator[None]:
     """Raises what Spark raised in the block as one sentence about `what`: its own has pages of traceback and quotes rows.
 
+    The block must come before anything is published.
+
     Raises:
-        SparkFailedError: Spark or the bridge to it raised.
+        LimitError: Spark had too little memory or disk.
+        SparkFailedError: Spark or the bridge to it raised otherwise.
     """
     try:
         yield
@@ -123,10 +138,13 @@ def told_by_spark(what: str) -> Iterator[None]:
         if type(error).__module__.partition(".")[0] not in {"pyspark", "py4j"}:
             raise
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        for bound, sentence in ((_NO_ROOM, _NO_ROOM_TOLD), (_NO_MEMORY, _NO_MEMORY_TOLD)):
+            if found := bound.search(str(error)):
+                raise LimitError(sentence.format(what=what, words=found[0])) from None
         told = next((line for line in lines if "[" in line), lines[0] if lines else type(error).__name__)
         # what a query that cannot be planned quotes are names; one that fails while it runs quotes rows
         words = told if type(error).__name__ in _ABOUT_NAMES else _QUOTED.sub("'…'", told)
-        raise SparkFailedError(f"{what}: {masked(words)}") from None
+        raise SparkFailedError(f"{what}: {masked(words.removeprefix(':').lstrip())}") from None
 
 
 def log_path(folder: Path) -> Path:

@@ -8,7 +8,9 @@ from spark_company import both, differences, on_spark, rows
 from milestones_dagster.config.loader import load_config
 from milestones_dagster.orchestration.session import Declared, Session
 from milestones_dagster.warehouse import operations
-from milestones_dagster.warehouse.spark_files import EngineMismatchError
+from milestones_dagster.warehouse.spark_catalogue import Catalogue
+from milestones_dagster.warehouse.spark_files import WHOLE, EngineMismatchError
+from milestones_dagster.warehouse.spark_session import SparkUnavailableError
 from milestones_dagster.warehouse.table import Relation
 
 # by day; of a source; keeping its own rows; a plain SELECT over many; pivoted; made by a function
@@ -122,6 +124,37 @@ def test_others_read_a_published_table_in_the_catalogue(sampled):
     spark = sampled.spark.engine.spark
     assert spark.table("spark_catalog.milestones.setup_steps").count() == len(rows(sampled.spark, "setup_steps"))
     assert not spark.catalog.tableExists("spark_catalog.staging.subscriptions")
+
+
+@pytest.mark.spark_sample
+def test_a_catalogue_that_is_not_configured_is_told(sampled):
+    with pytest.raises(
+        SparkUnavailableError, match=r"catalogue lake: .*; `catalogue` under `spark:` in warehouse.yaml is one that"
+    ):
+        Catalogue(sampled.spark.engine.spark, "lake").check()
+
+
+@pytest.mark.spark_sample
+def test_a_catalogue_that_fails_after_the_commit_fails_no_step(sampled, monkeypatch):
+    session, shown = sampled.spark, []
+
+    def show(self, table, folder):
+        shown.append(folder)
+        if len(shown) == 2:
+            self.spark.sql("SELECT nothing")
+
+    monkeypatch.setattr(Catalogue, "show", show)
+    session.warehouse.execute("DELETE FROM operations.publications WHERE table_name = 'setup_steps'")
+    made = session.make("setup_steps")
+    assert made.state == "made"
+    told = session.engine.facts("setup_steps")["spark_catalogue"]
+    assert told.startswith("left as it was, until the next run; setup_steps: [UNRESOLVED_COLUMN")
+    assert str(shown[1]) == version_of(session, "setup_steps")[WHOLE]
+    # the next run shows them, before anything else
+    monkeypatch.undo()
+    assert session.make("setup_steps").state == "unchanged"
+    spark = session.engine.spark
+    assert spark.table("spark_catalog.milestones.setup_steps").inputFiles()[0].removeprefix("file://").startswith(str(shown[1]))
 
 
 @pytest.mark.spark_sample

@@ -8,8 +8,16 @@ import pytest
 
 from milestones_dagster.orchestration.resources import MilestonesWarehouse, WarehouseError
 from milestones_dagster.warehouse import spark_session
+from milestones_dagster.warehouse.limits import LimitError
 from milestones_dagster.warehouse.spark import resources
-from milestones_dagster.warehouse.spark_session import SparkUnavailableError, check_spark, open_spark
+from milestones_dagster.warehouse.spark_catalogue import Catalogue
+from milestones_dagster.warehouse.spark_session import (
+    SparkFailedError,
+    SparkUnavailableError,
+    check_spark,
+    open_spark,
+    told_by_spark,
+)
 
 BRIDGE = """An error occurred while calling None.org.apache.spark.api.java.JavaSparkContext.
 : org.apache.spark.SparkException: Could not parse Master URL: 'lokal[2]'
@@ -113,3 +121,45 @@ def test_the_run_tells_what_spark_had():
         "spark_executor_cores": "default",
         "spark_executor_instances": "3",
     }
+
+
+def raised_by_spark(words):
+    """An error as the bridge raises it: of a class of its own, with a traceback of the JVM."""
+    made = type("Py4JJavaError", (Exception,), {"__module__": "py4j.protocol"})
+    return made(f"An error occurred while calling o97.parquet.\n: {words}\n\tat org.apache.spark.Dataset.count(Dataset.scala:1)")
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "told"),
+    [
+        (
+            "org.apache.spark.SparkException: Job aborted\nCaused by: java.io.IOException: No space left on device",
+            LimitError,
+            r"^setup_steps: the disk is full \(No space left on device\); nothing .* `warehouse_folder` .* \(`spark\.local\.dir`",
+        ),
+        (
+            "java.lang.OutOfMemoryError: Java heap space",
+            LimitError,
+            r"^setup_steps: Spark needs more memory than .* \(OutOfMemoryError\); .* `spark\.driver\.memory`, .* `spark: settings`",
+        ),
+        (
+            "[DIVIDE_BY_ZERO] Division by zero of 'Acme'",
+            SparkFailedError,
+            r"^setup_steps: \[DIVIDE_BY_ZERO\] Division by zero of '…'$",
+        ),
+    ],
+    ids=["disk", "memory", "other"],
+)
+def test_too_little_memory_or_disk_is_told_with_the_setting_to_change(words, kind, told):
+    with pytest.raises(kind, match=told), told_by_spark("setup_steps"):
+        raise raised_by_spark(words)
+
+
+def test_a_catalogue_that_spark_does_not_have_is_told_before_anything_is_made():
+    def sql(_):
+        raise raised_by_spark("[CATALOG_NOT_FOUND] The catalog `lake` was not found")
+
+    with pytest.raises(
+        SparkUnavailableError, match=r"CATALOG_NOT_FOUND.*; `catalogue` under `spark:` in warehouse.yaml is one that"
+    ):
+        Catalogue(SimpleNamespace(sql=sql), "lake").check()
