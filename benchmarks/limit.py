@@ -1,6 +1,6 @@
-"""The limit that the product is measured against: one plain script of SQL for the same tables (`limit.sql`), run as it stands.
+"""The limit that the product is measured against: the tables by day by one plain script (`limit.sql`), the others by their SELECTs.
 
-Put here how the script is run. Keep out what it says. Tables with statistics (`then:`) and the two that read them are left out,
+Put here how both are run. Keep out what they say. Tables with statistics (`then:`) and the two that read them are left out,
 here and where the product is compared.
 """
 

@@ -67,7 +67,7 @@ def embedded_audit(warehouse: Warehouse, suites: Suites) -> Audit[RuleResult]:
 
 def _folder(config: CompanyConfig, declared: Spark, warehouse: Warehouse) -> Path:
     """Where Spark writes: as configured for the company's own control file, beside it for a copy or another as-of time."""
-    control = Path(str(warehouse.scalar("SELECT path FROM duckdb_databases() WHERE database_name = current_database()"))).resolve()
+    control = warehouse.path.resolve()
     if declared.warehouse_folder is not None and control == config.warehouse_path:
         return (config.dir.resolve() / declared.warehouse_folder).resolve()
     return control.with_suffix(".spark")

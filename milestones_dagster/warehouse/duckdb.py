@@ -73,6 +73,11 @@ class Warehouse:
         row = self.execute(statement, parameters).fetchone()
         return None if row is None else row[0]
 
+    @property
+    def path(self) -> Path:
+        """The warehouse's file, as it was opened."""
+        return Path(self.scalar("SELECT path FROM duckdb_databases() WHERE database_name = current_database()") or "")
+
     def frame(self, table: str) -> "pd.DataFrame":
         """The published rows of a table in its declared order."""
         declared = self.tables[table]

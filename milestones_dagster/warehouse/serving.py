@@ -64,7 +64,7 @@ def publish_serving(warehouse: Warehouse, tables: Sequence[Table], optional: Seq
     """
     fitting = _fitting(warehouse, tables, optional)
     left_out = tuple(table.name for table in optional if table not in fitting)
-    target = serving_path(Path(warehouse.scalar("SELECT path FROM duckdb_databases() WHERE database_name = current_database()")))
+    target = serving_path(warehouse.path)
     served = {table.name: table for table in [*tables, *fitting]}
     wanted = {name: _state(warehouse, table) for name, table in served.items()}
     held = _held(warehouse, target)

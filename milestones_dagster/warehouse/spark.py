@@ -135,7 +135,7 @@ class SparkEngine:
             if on_commit is not None:
                 on_commit()
         try:
-            with told_by_spark(table.name):
+            with told_by_spark(table.name, "its rows are published"):
                 self._show_others(table)
         except (SparkFailedError, LimitError) as error:
             # the rows are published: the next run shows them there, or fails before it makes others

@@ -104,10 +104,7 @@ class Versions:
             FolderTakenError: it is another's, whose published rows would be removed as what nothing names.
         """
         own = self._owner_id()
-        control = str(
-            self.warehouse.scalar("SELECT coalesce(path, '') FROM duckdb_databases() WHERE database_name = current_database()")
-        )
-        control = str(Path(control).resolve())
+        control = str(self.warehouse.path.resolve())
         file = self.folder / OWNER
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -117,8 +114,9 @@ class Versions:
             found, _, seen_at = file.read_text(encoding="utf-8").strip().partition("\n")
         else:
             return
-        # a copy of a control file has its id; a file that was moved is gone from where it was
-        if found != own or (seen_at != control and Path(seen_at).exists()):
+        # a copy of a control file has its id; a file that was moved is gone from where it was; who was killed as it took the
+        # folder left the file empty
+        if found and (found != own or (seen_at != control and Path(seen_at).exists())):
             raise FolderTakenError(
                 f"the folder {self.folder} holds the tables of another control file, {seen_at}; name another `warehouse_folder` "
                 "under `spark:` in warehouse.yaml, or remove the folder if that warehouse is no longer wanted"

@@ -33,12 +33,12 @@ _JAVA_SECONDS = 60
 _INSTALL = "on Debian: apt-get install openjdk-17-jre-headless, and let JAVA_HOME name it"
 _NO_ROOM = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 _NO_ROOM_TOLD = (
-    "{what}: the disk is full ({words}); nothing of this was published. Free room at `warehouse_folder` and where Spark spills "
+    "{what}: the disk is full ({words}); {stands}. Free room at `warehouse_folder` and where Spark spills "
     "(`spark.local.dir` under `spark: settings` in warehouse.yaml, /tmp by default), and run again"
 )
 _NO_MEMORY = re.compile(r"Java heap space|GC overhead limit exceeded|OutOfMemoryError|UNABLE_TO_ACQUIRE_MEMORY")
 _NO_MEMORY_TOLD = (
-    "{what}: Spark needs more memory than it may take ({words}); nothing of this was published. Raise `spark.driver.memory`, in "
+    "{what}: Spark needs more memory than it may take ({words}); {stands}. Raise `spark.driver.memory`, in "
     "which all work is done with a master `local[…]`, or `spark.executor.memory`, under `spark: settings` in warehouse.yaml, and "
     "run again"
 )
@@ -123,10 +123,12 @@ def check_spark() -> None:
 
 
 @contextmanager
-def told_by_spark(what: str) -> Iterator[None]:
+def told_by_spark(what: str, stands: str = "nothing of this was published") -> Iterator[None]:
     """Raises what Spark raised in the block as one sentence about `what`: its own has pages of traceback and quotes rows.
 
-    The block must come before anything is published.
+    Args:
+        what: What is made in the block.
+        stands: What became of it where memory or disk did not suffice, in words that are true wherever in the block it broke.
 
     Raises:
         LimitError: Spark had too little memory or disk.
@@ -140,7 +142,7 @@ def told_by_spark(what: str) -> Iterator[None]:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         for bound, sentence in ((_NO_ROOM, _NO_ROOM_TOLD), (_NO_MEMORY, _NO_MEMORY_TOLD)):
             if found := bound.search(str(error)):
-                raise LimitError(sentence.format(what=what, words=found[0])) from None
+                raise LimitError(sentence.format(what=what, words=found[0], stands=stands)) from None
         told = next((line for line in lines if "[" in line), lines[0] if lines else type(error).__name__)
         # what a query that cannot be planned quotes are names; one that fails while it runs quotes rows
         words = told if type(error).__name__ in _ABOUT_NAMES else _QUOTED.sub("'…'", told)

@@ -277,6 +277,13 @@ def test_report_computes_the_goals_and_says_what_was_not_run():
     assert told["pandas / product at 10 M events: time"] == report.NOT_RUN
 
 
+@pytest.mark.parametrize(
+    ("number", "told"), [(0.00123, "0.0012"), (2.834, "2.83"), (999.4, "999"), (999.6, "1,000"), (3345.3, "3,345")]
+)
+def test_a_figure_is_told_without_a_power_of_ten(number, told):
+    assert report.shown(Spread.of([number]), "") == told
+
+
 def test_a_median_is_of_one_machine_and_one_state_of_the_code():
     old = [_measured("floor", "1", repeat, 9.0) for repeat in (1, 2, 3)]
     new = [replace(_measured("floor", "1", 1, 2.0), machine="cores 2", code="x", commit="def"), _measured("limit", "1", 1, 8.0)]

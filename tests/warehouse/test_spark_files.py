@@ -177,10 +177,14 @@ def test_two_that_found_no_folder_do_not_both_write_to_it(tmp_path):
         assert version.exists()
 
 
-def test_a_folder_without_an_owner_is_taken(tmp_path):
+@pytest.mark.parametrize("left", ["no file", "an empty file"])
+def test_a_folder_without_an_owner_is_taken(tmp_path, left):
     with opened(tmp_path) as (warehouse, versions):
         publish(warehouse, versions, WHOLE, {"2025-01-01": 1})
-    (tmp_path / "spark" / spark_files.OWNER).unlink()
+    owner = tmp_path / "spark" / spark_files.OWNER
+    owner.unlink()
+    if left == "an empty file":
+        owner.touch()  # of who was killed as it took the folder
     with opened(tmp_path) as (warehouse, _):
         assert published_rows(warehouse, WHOLE) == [(date(2025, 1, 1), 1)]
     with pytest.raises(spark_files.FolderTakenError, match="another control file"), opened(tmp_path, "dev"):

@@ -155,6 +155,14 @@ def test_too_little_memory_or_disk_is_told_with_the_setting_to_change(words, kin
         raise raised_by_spark(words)
 
 
+def test_what_became_of_a_table_is_told_as_it_is():
+    with (
+        pytest.raises(LimitError, match=r"^x: the disk is full .*; its rows are published\. Free"),
+        told_by_spark("x", "its rows are published"),
+    ):
+        raise raised_by_spark("java.io.IOException: No space left on device")
+
+
 def test_a_catalogue_that_spark_does_not_have_is_told_before_anything_is_made():
     def sql(_):
         raise raised_by_spark("[CATALOG_NOT_FOUND] The catalog `lake` was not found")
