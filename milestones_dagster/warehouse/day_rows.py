@@ -39,8 +39,8 @@ class DayRows:
         self.table = warehouse.tables["raw_events"]
         self.sources = sources
         self.quarantine = quarantine
-        # a file is read twice, when it is first seen and when its days are made
-        self._looked: Looked = {}
+        self.looked: Looked = {}
+        """What was found in files that were looked at, so that it is not looked for again when their days are made."""
 
     def attach_files(self, files: Sequence[KnownFile], own_days: Mapping[tuple[str, str], date]) -> None:
         """Makes `run.files` of the files that are read next; the SELECT of raw_events joins it."""
@@ -104,7 +104,7 @@ class DayRows:
         self.warehouse.execute(exp.Create(this=table.copy(), kind="TABLE", replace=True, expression=rows))
 
     def _mapped(self, paths: Mapping[str, Sequence[Path]]) -> exp.Query:
-        parts = [rows_of(self.sources[name], files, self._looked) for name, files in sorted(paths.items()) if files]
+        parts = [rows_of(self.sources[name], files, self.looked) for name, files in sorted(paths.items()) if files]
         mapped = parts[0] if parts else empty_rows(standard_types(EventSource))
         for part in parts[1:]:
             mapped = exp.union(mapped, part, distinct=False)

@@ -10,9 +10,12 @@ published one.
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Generic
@@ -31,11 +34,13 @@ from milestones_dagster.warehouse.gate import Audit, Result, refused_days
 from milestones_dagster.warehouse.operations import FileDay, KnownFile
 from milestones_dagster.warehouse.reading import columns_read
 from milestones_dagster.warehouse.source_files import FileRefused, describe_file, discover
-from milestones_dagster.warehouse.source_inspection import inspect
+from milestones_dagster.warehouse.source_inspection import FileInspection, inspect
 from milestones_dagster.warehouse.source_schema import check_schema, remember_schema
 
 EMPTY_DAY = "empty"
 BATCH_ROWS = 2_000_000
+_Seen = tuple[KnownFile, FileInspection | FileRefused]
+"""The record of a file as far as it is known without the other files, and what it holds or why it cannot be accepted."""
 
 
 @dataclass(frozen=True)
@@ -132,18 +137,19 @@ class RawDays:
             known = operations.known_files(self.warehouse, source.name)
             gone |= {(source.name, name) for name in set(known) - {str(path) for path in paths}}
             changed: list[KnownFile] = []
-            for number, path in enumerate(paths, start=1):
-                try:
-                    found = self._changed(source, path, known, new_columns)
-                except FileRefused as error:
-                    refused.append(RefusedFile(source.name, path, str(error), nominal_day(path)))
-                else:
-                    if found is not None:
-                        changed.append(found)
-                        # the next file of this load is compared with this one
-                        known[str(path)] = found
-                if progress is not None:
-                    progress(number, len(paths))
+            with closing(self._seen(source, paths, known)) as files:
+                for number, (path, seen) in enumerate(files, start=1):
+                    try:
+                        found = None if seen is None else self._record(source, path, seen(), known, new_columns)
+                    except FileRefused as error:
+                        refused.append(RefusedFile(source.name, path, str(error), nominal_day(path)))
+                    else:
+                        if found is not None:
+                            changed.append(found)
+                            # the next file of this load is compared with this one
+                            known[str(path)] = found
+                    if progress is not None:
+                        progress(number, len(paths))
             self._touch(source, changed, new_columns)
             gone -= operations.forget_moved(self.warehouse, source.name, gone)
         return self._plan(tuple(refused), gone)
@@ -152,33 +158,36 @@ class RawDays:
         """What the recorded files say, without looking at the files again."""
         return self._plan((), set())
 
-    def _changed(
-        self,
-        source: EventSource,
-        path: Path,
-        known: Mapping[str, KnownFile],
-        new_columns: dict[str, list[str]],
-    ) -> KnownFile | None:
-        """The file's new record, None when it is as it was; raises when the file is refused, now or still.
+    def _seen(
+        self, source: EventSource, paths: Sequence[Path], known: Mapping[str, KnownFile]
+    ) -> Generator[tuple[Path, Callable[[], _Seen] | None]]:
+        """The files in their order, each with what gives (or raises) what was seen in it; None for a file that is as it was.
 
-        What it has that earlier files had not goes into `new_columns`, by file.
+        Files are independent of each other until their columns are compared, so as many are read at once as there are threads.
         """
-        before = known.get(str(path))
         mapping = self._mapping_hash(source)
+        pool = ThreadPoolExecutor(max_workers=int(self.warehouse.scalar("SELECT current_setting('threads')")))
+        try:
+            yield from [(path, self._if_changed(pool, source, path, mapping, known.get(str(path)))) for path in paths]
+        finally:
+            # an error or an interrupt does not wait for the files that nobody has begun to read
+            pool.shutdown(cancel_futures=True)
+
+    def _if_changed(
+        self, pool: ThreadPoolExecutor, source: EventSource, path: Path, mapping: str, before: KnownFile | None
+    ) -> Callable[[], _Seen] | None:
+        """The reading of a file, begun; None where it is as it was and was accepted."""
         status = path.stat()
         modified_at = datetime.fromtimestamp(status.st_mtime, UTC).replace(tzinfo=None)
         is_same = before is not None and (before.size_bytes, before.modified_at) == (status.st_size, modified_at)
         if before is not None and is_same and before.mapping_hash == mapping:
-            if before.state == "refused":
-                raise FileRefused(path, *json.loads(before.reason or "[]"))
-            return None
-        content = describe_file(path)
+            return partial(_refuse_again, path, before) if before.state == "refused" else None
         record = KnownFile(
             source=source.name,
             file=str(path),
             size_bytes=status.st_size,
             modified_at=modified_at,
-            content_hash=content.content_hash,
+            content_hash="",
             mapping_hash=mapping,
             rows=0,
             refused_rows=0,
@@ -187,8 +196,27 @@ class RawDays:
             reason=None,
             columns={},
         )
+        return pool.submit(self._see, source, path, record).result
+
+    def _see(self, source: EventSource, path: Path, record: KnownFile) -> _Seen:
+        record = replace(record, content_hash=describe_file(path).content_hash)
         try:
-            inspection = inspect(self.warehouse.connection, source, path)
+            return record, inspect(self.warehouse.connection, source, path, self.rows.looked)
+        except FileRefused as error:
+            return record, error
+
+    def _record(
+        self, source: EventSource, path: Path, seen: _Seen, known: Mapping[str, KnownFile], new_columns: dict[str, list[str]]
+    ) -> KnownFile:
+        """The file's new record; raises when the file is refused, which is recorded.
+
+        What it has that earlier files had not goes into `new_columns`, by file.
+        """
+        before = known.get(str(path))
+        record, inspection = seen
+        try:
+            if isinstance(inspection, FileRefused):
+                raise inspection
             columns = before.columns if before is not None and before.columns else self._usual_columns(known)
             note = check_schema(self.warehouse.connection, source, path, columns or None, inspection.schema)
         except FileRefused as error:
@@ -198,7 +226,7 @@ class RawDays:
             operations.remember_files(self.warehouse, source.name, [(kept, None)], self.run_id, self.now)
             raise
         new_columns[str(path)] = note.new_columns
-        home = self._home_day(source, inspection.days, modified_at, path)
+        home = self._home_day(source, inspection.days, record.modified_at, path)
         return replace(record, rows=inspection.rows, home_day=home, columns=remember_schema(columns or None, inspection.schema))
 
     def _usual_columns(self, known: Mapping[str, KnownFile]) -> dict[str, str]:
@@ -424,6 +452,11 @@ class RawDays:
             for file, record in operations.known_files(self.warehouse, name).items()
             if (name, file) in keys
         ]
+
+
+def _refuse_again(path: Path, before: KnownFile) -> _Seen:
+    """Raises what a file that did not change was refused for."""
+    raise FileRefused(path, *json.loads(before.reason or "[]"))
 
 
 def _batched(files: Sequence[KnownFile], rows: int) -> list[list[KnownFile]]:

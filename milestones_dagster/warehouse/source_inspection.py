@@ -16,7 +16,16 @@ from sqlglot import exp
 from milestones_dagster.config.sources import EventSource
 from milestones_dagster.warehouse.source_diagnosis import refusal_of
 from milestones_dagster.warehouse.source_files import FileRefused, format_of_file, refuse_broken_bytes
-from milestones_dagster.warehouse.source_mapping import AnySource, MappedColumn, mapped_columns, refuse_missing
+from milestones_dagster.warehouse.source_mapping import (
+    AnySource,
+    Looked,
+    MappedColumn,
+    is_without_id,
+    layout,
+    mapped_columns,
+    refuse_missing,
+    version_of,
+)
 from milestones_dagster.warehouse.source_reader import DIALECT, TEXT_FORMATS, call, columns_of, rows_of_file
 from milestones_dagster.warehouse.source_schema import NO_VALUES, first_row, inferred_types, shown
 from milestones_dagster.warehouse.source_values import (
@@ -49,10 +58,17 @@ class FileInspection:
     days: dict[date, int] = field(default_factory=dict)
 
 
-def inspect(connection: duckdb.DuckDBPyConnection, source: AnySource, path: Path) -> FileInspection:
+def inspect(connection: duckdb.DuckDBPyConnection, source: AnySource, path: Path, looked: Looked | None = None) -> FileInspection:
     """Return what a file holds, when it can be accepted.
 
-    It reads on a cursor of its own, so that a broken file leaves an open transaction of `connection` as it is.
+    It reads on a cursor of its own, so that a broken file leaves an open transaction of `connection` as it is, and files can be
+    inspected at once.
+
+    Args:
+        connection: reads the file.
+        source: its source.
+        path: the file.
+        looked: is told what `rows_of` would look for in a file of events, which is thus not read for it.
 
     Raises:
         FileRefused: when the file is empty, truncated, unreadable or broken, lacks a mapped column, has one of a wrong
@@ -60,6 +76,7 @@ def inspect(connection: duckdb.DuckDBPyConnection, source: AnySource, path: Path
             snapshot source, a value that does not convert; of an event source when no time in it is readable.
         SourceSqlError: when the source's `sql:` is not one query over `file`.
     """
+    version = version_of(source, path)
     refuse_broken_bytes(path)
     try:
         with closing(connection.cursor()) as cursor:
@@ -69,7 +86,11 @@ def inspect(connection: duckdb.DuckDBPyConnection, source: AnySource, path: Path
             schema = _schema(cursor, source, path, types)
             _refuse_wrong_types(source, path, types, schema)
             if isinstance(source, EventSource):
-                return _inspect_events(cursor, source, path, schema, types)
+                found, is_nameless = _inspect_events(cursor, source, path, schema, types)
+                if looked is not None:
+                    mapped, is_numbered = layout(cursor, source, path, types)
+                    looked[version] = (tuple(mapped.items()), is_numbered, is_nameless)
+                return found
             return _inspect_snapshot(cursor, source, path, schema, types)
     except duckdb.Error as error:
         raise refusal_of(source, path, error) from error
@@ -103,25 +124,29 @@ def _inspect_events(
     path: Path,
     schema: dict[str, str],
     types: Mapping[str, str],
-) -> FileInspection:
+) -> tuple[FileInspection, bool]:
+    """What a file of events holds, and whether some of them have no event_id."""
     time = next(column for column in mapped_columns(source) if column.target == "occurred_at")
     value = exp.column(time.column, quoted=True)
     at = converted("time", value, types.get(time.column, NO_VALUES), source).as_("__at", quoted=True)
     known = exp.column("__at", quoted=True)
     rows = exp.select("*", at).from_(rows_of_file(source, path, types).subquery("raw_rows", copy=False)) if types else None
     days: dict[date | None, int] = {}
+    is_nameless = False
     if rows is not None:
-        measures = [exp.Count(this=exp.Star()), *_touched(source, types)]
+        measures = [exp.Count(this=exp.Star()), call("count_if", is_without_id(source, types)), *_touched(source, types)]
         query = (
             exp.select(cast_to(known, "DATE"), *measures)
             .from_(rows.subquery("timed_rows", copy=False))
             .group_by(exp.Literal.number(1))
         )
-        days = {row[0]: row[1] for row in cursor.execute(query.sql(dialect=DIALECT)).fetchall()}
+        found = cursor.execute(query.sql(dialect=DIALECT)).fetchall()
+        days = {row[0]: row[1] for row in found}
+        is_nameless = any(row[2] for row in found)
     total = sum(days.values())
     if total == 0:
         if source.empty_days == "allow":
-            return FileInspection(schema, 0)
+            return FileInspection(schema, 0), is_nameless
         raise _without_rows(source, path, types)
     unreadable = days.pop(None, 0)
     if not days:
@@ -134,7 +159,7 @@ def _inspect_events(
         )
     counts = {day: days[day] for day in sorted(day for day in days if day is not None)}
     counts[min(counts)] += unreadable
-    return FileInspection(schema, total, counts)
+    return FileInspection(schema, total, counts), is_nameless
 
 
 def _inspect_snapshot(

@@ -149,10 +149,10 @@ def rows_of(source: AnySource, paths: Sequence[Path], looked: Looked | None = No
     groups: dict[FileFacts, list[Path]] = {}
     with duckdb.connect() as connection:
         for path in paths:
-            key = (source.name if isinstance(source, EventSource) else "", path, *_version(path))
+            key = version_of(source, path)
             if key not in looked:
                 try:
-                    types, is_numbered = _layout(connection, source, path)
+                    types, is_numbered = layout(connection, source, path)
                     is_nameless = _has_nameless_rows(connection, source, path, types)
                 except duckdb.Error as error:
                     raise refusal_of(source, path, error) from error
@@ -232,23 +232,37 @@ def refuse_missing(source: AnySource, path: Path, columns: Iterable[str]) -> Non
         )
 
 
-def _version(path: Path) -> tuple[int, int]:
+def version_of(source: AnySource, path: Path) -> tuple[str, Path, int, int]:
+    """Return what a file of a source is remembered by while it stays as it is: the key of `Looked`."""
+    name = source.name if isinstance(source, EventSource) else ""
     try:
         status = path.stat()
     except OSError:
         # whoever looks at it next says what is wrong
-        return 0, 0
-    return status.st_size, status.st_mtime_ns
+        return name, path, 0, 0
+    return name, path, status.st_size, status.st_mtime_ns
 
 
-def _layout(connection: duckdb.DuckDBPyConnection, source: AnySource, path: Path) -> tuple[dict[str, str], bool]:
-    """Return the types of the mapped columns that a file has, and whether its reader can number its rows."""
+def layout(
+    connection: duckdb.DuckDBPyConnection, source: AnySource, path: Path, found: Mapping[str, str] | None = None
+) -> tuple[dict[str, str], bool]:
+    """Return the types of the mapped columns that a file has, and whether its reader can number its rows.
+
+    Args:
+        connection: looks at the file.
+        source: its source.
+        path: the file.
+        found: its columns with their types, where they were looked at already.
+
+    Raises:
+        FileRefused: when its columns cannot be read, or a mapped one is missing.
+    """
     mapped = mapped_columns(source)
     if source.sql is None and format_of_file(source, path) == "jsonl":
         types = {column.column: "VARCHAR" for column in mapped}
         # a packed value keeps the type that its JSON gives it
         return types | {column.column: "JSON" for column in mapped if column.is_packed}, False
-    found = columns_of(connection, source, path)
+    found = columns_of(connection, source, path) if found is None else found
     refuse_missing(source, path, found)
     is_numbered = (
         source.sql is None
@@ -266,10 +280,17 @@ def _has_nameless_rows(connection: duckdb.DuckDBPyConnection, source: AnySource,
     name = source.columns.event_id
     if name is None or name not in types:
         return True
-    is_empty = converted("identifier", _column(name), types[name], source).is_(exp.null())
     rows = rows_of_file(source, path, {name: types[name]}).subquery("file_rows", copy=False)
-    found = connection.execute(exp.select("1").from_(rows).where(is_empty).limit(1).sql(dialect="duckdb")).fetchone()
-    return found is not None
+    nameless = exp.select("1").from_(rows).where(is_without_id(source, types)).limit(1)
+    return connection.execute(nameless.sql(dialect="duckdb")).fetchone() is not None
+
+
+def is_without_id(source: EventSource, types: Mapping[str, str]) -> exp.Expr:
+    """Return the condition that a row of a file has no event_id: all rows, where none is mapped."""
+    name = source.columns.event_id
+    if name is None or name not in types:
+        return exp.true()
+    return converted("identifier", _column(name), types[name], source).is_(exp.null())
 
 
 def _raw_rows(source: AnySource, paths: Sequence[Path], types: Mapping[str, str], is_numbered: bool) -> Query:

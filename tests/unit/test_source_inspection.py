@@ -10,6 +10,7 @@ from test_source_world import SHORT_COLUMNS, event_source, new_york, parquet, te
 
 from milestones_dagster.config.sources import AccountSource
 from milestones_dagster.warehouse.source_inspection import FileInspection, inspect
+from milestones_dagster.warehouse.source_mapping import rows_of
 
 HEAD = "id,company,name,at\n"
 
@@ -129,3 +130,25 @@ def test_inspecting_a_daily_parquet_is_quick(connection, tmp_path):
         inspect(connection, events(), path)
     # a first load of two years is 730 such files; a loose bound, for machines that do other things too
     assert (datetime.now(tz=UTC) - started).total_seconds() / 20 < 0.1
+
+
+@pytest.mark.parametrize("ids", [["1", "2"], ["1", ""], None], ids=["named", "one nameless", "not mapped"])
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_an_inspected_file_is_not_looked_at_again_for_its_rows(connection, tmp_path, ids, suffix):
+    columns = SHORT_COLUMNS if ids is not None else {k: v for k, v in SHORT_COLUMNS.items() if k != "event_id"}
+    source = events(columns=columns, properties=["extra"])
+    rows = [{"id": name, "company": "a", "name": "e", "at": "2025-01-01", "extra": "x"} for name in ids or ["1", "2"]]
+    path = tmp_path / f"e.{suffix}"
+    if suffix == "csv":
+        text(path, "id,company,name,at,extra\n" + "".join(",".join(row.values()) + "\n" for row in rows))
+    elif suffix == "jsonl":
+        text(path, "".join(json.dumps(row) + "\n" for row in rows))
+    else:
+        values = ", ".join(str(tuple(row.values())) for row in rows)
+        parquet(connection, path, f'SELECT * FROM (VALUES {values}) AS v(id, company, name, "at", extra)')
+    inspected, found = {}, {}
+    inspect(connection, source, path, inspected)
+    rows_of(source, [path], found)
+    assert inspected == found
+    ((_, _, is_nameless),) = found.values()
+    assert is_nameless is (ids != ["1", "2"])

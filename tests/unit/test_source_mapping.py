@@ -168,8 +168,8 @@ def test_many_delimited_files_make_one_query_that_plans(connection, tmp_path):
 
 def test_a_file_is_looked_at_once_and_again_when_it_changes(connection, tmp_path, monkeypatch):
     asked: list[str] = []
-    layout = source_mapping._layout
-    monkeypatch.setattr(source_mapping, "_layout", lambda *given: asked.append(given[2].name) or layout(*given))
+    layout = source_mapping.layout
+    monkeypatch.setattr(source_mapping, "layout", lambda *given: asked.append(given[2].name) or layout(*given))
     source, looked = event_source(columns=SHORT_COLUMNS), {}
 
     def ids() -> list[str]:
