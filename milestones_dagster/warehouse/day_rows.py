@@ -20,6 +20,8 @@ from milestones_dagster.warehouse.source_mapping import Looked, rows_of
 from milestones_dagster.warehouse.source_reader import call
 from milestones_dagster.warehouse.source_types import standard_types
 
+BATCH_ROWS = 2_000_000
+"""Rows of files and of days are made so many at a time, or as many as one of them has."""
 HELD = scratch("held_days")
 _REPEATED = scratch("repeated_events")
 _MAPPED = exp.to_table("mapped_events")
@@ -38,7 +40,7 @@ class DayRows:
         self.warehouse = warehouse
         self.table = warehouse.tables["raw_events"]
         self.sources = sources
-        self.quarantine = quarantine
+        self.quarantine = tuple(quarantine)
         self.looked: Looked = {}
         """What was found in files that were looked at, so that it is not looked for again when their days are made."""
 

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Generic, Literal
 from sqlglot import exp
 
 from milestones_dagster.config.relations import Relation
-from milestones_dagster.warehouse import changes, cutoff, increments, operations
+from milestones_dagster.warehouse import changes, cutoff, day_rows, increments, operations
 from milestones_dagster.warehouse.day_files import accepted_rows
-from milestones_dagster.warehouse.days import BATCH_ROWS
 from milestones_dagster.warehouse.duckdb import Warehouse, empty_rows, pivoted, published, staged, widen
 from milestones_dagster.warehouse.gate import Audit, Result, blocks
 from milestones_dagster.warehouse.increments import Part
@@ -301,7 +300,7 @@ def _stage_days(warehouse: Warehouse, table: Table, days: Sequence[date]) -> Non
     batches: list[list[date]] = [[]]
     size = 0
     for day in days:
-        if size >= BATCH_ROWS:
+        if size >= day_rows.BATCH_ROWS:
             batches.append([])
             size = 0
         batches[-1].append(day)

@@ -12,8 +12,7 @@ from delivering_company import Company, company, failed, january, rule_of, table
 from scenario import EVENT_TYPES, at, event, made, subscription, write_parquet, write_yaml
 
 from milestones_dagster.cli import main
-from milestones_dagster.warehouse import days as days_module
-from milestones_dagster.warehouse import operations, publish
+from milestones_dagster.warehouse import day_rows, operations
 from milestones_dagster.warehouse.observation import AsOfError
 
 
@@ -567,8 +566,7 @@ def test_a_new_quarantine_rule_makes_the_days_again(tmp_path):
 @pytest.fixture
 def small_batches(monkeypatch) -> None:
     """A batch ends with the day or file that brings it to three rows."""
-    monkeypatch.setattr(days_module, "BATCH_ROWS", 3)
-    monkeypatch.setattr(publish, "BATCH_ROWS", 3)
+    monkeypatch.setattr(day_rows, "BATCH_ROWS", 3)
 
 
 def deliver_troubles(given: Company) -> None:
@@ -598,8 +596,7 @@ def test_many_batches_give_what_one_gives(tmp_path, small_batches, monkeypatch):
         )
     # rows by day 2, 3 | 2, 2 | 20 | 2, 2 | 2: five batches of the days, each ended by the day that reaches three rows
     assert len(calls) == 5
-    monkeypatch.setattr(days_module, "BATCH_ROWS", 1_000)
-    monkeypatch.setattr(publish, "BATCH_ROWS", 1_000)
+    monkeypatch.setattr(day_rows, "BATCH_ROWS", 1_000)
     with whole.opened() as session:
         at_once = session.load_events()
         session.make("account_event_daily")
@@ -657,8 +654,8 @@ import os, sys
 from pathlib import Path
 sys.path[:0] = sys.argv[2:]
 from delivering_company import Company
-from milestones_dagster.warehouse import days, operations
-days.BATCH_ROWS = 3
+from milestones_dagster.warehouse import day_rows, operations
+day_rows.BATCH_ROWS = 3
 recorded = operations.record_days
 calls = []
 def record(warehouse, rows, run_id, now):

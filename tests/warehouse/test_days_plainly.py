@@ -20,8 +20,7 @@ from delivering_company import COLUMNS, Company, company
 from random_company import random_company
 from scenario import EVENT_TYPES, write_parquet
 
-from milestones_dagster.warehouse import days as days_module
-from milestones_dagster.warehouse import publish
+from milestones_dagster.warehouse import day_rows
 
 Row = dict[str, Any]
 SOURCES = ("mobile", "product")
@@ -205,8 +204,7 @@ def loaded(given: Company, threads: int) -> dict[str, Counter[tuple[Any, ...]]]:
     [(1, "UTC", 2_000_000, 1), (2, "Pacific/Auckland", 40, 2), (3, "America/New_York", 2_000_000, 3)],
 )
 def test_messy_deliveries_make_what_a_plain_implementation_makes(tmp_path, monkeypatch, seed, zone, batch_rows, threads):
-    monkeypatch.setattr(days_module, "BATCH_ROWS", batch_rows)
-    monkeypatch.setattr(publish, "BATCH_ROWS", batch_rows)
+    monkeypatch.setattr(day_rows, "BATCH_ROWS", batch_rows)
     files = messy(seed, zone)
     given = deliver(tmp_path, files, zone)
     found = loaded(given, threads)

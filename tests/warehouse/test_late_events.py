@@ -9,7 +9,7 @@ from scenario import EVENT_TYPES, at, event, write_parquet
 
 from milestones_dagster.orchestration.checks import sentence
 from milestones_dagster.quality.results import RuleResult
-from milestones_dagster.warehouse import days as days_module
+from milestones_dagster.warehouse import day_rows
 
 UNTIMED = {name: column for name, column in COLUMNS.items() if name != "received_at"}
 
@@ -74,7 +74,7 @@ def late_events(given: Company) -> RuleResult:
 
 @pytest.mark.parametrize("batch_rows", [1_000, 3], ids=["one batch", "a batch for nearly every day"])
 def test_late_events_are_counted_by_days_and_the_total_once(tmp_path, monkeypatch, batch_rows):
-    monkeypatch.setattr(days_module, "BATCH_ROWS", batch_rows)
+    monkeypatch.setattr(day_rows, "BATCH_ROWS", batch_rows)
     result = late_events(deliver(tmp_path, ["timed", "daily", "export"]))
     assert (result.errored, result.passed, result.rule.severity) == (None, False, "warning")
     assert (result.unexpected_count, result.total_count, result.share) == (6, JUDGED, 6 / JUDGED)

@@ -9,7 +9,7 @@ import pytest
 from delivering_company import Company, company, january
 from scenario import event
 
-from milestones_dagster.warehouse import day_files, days, limits
+from milestones_dagster.warehouse import day_files, day_rows, limits
 from milestones_dagster.warehouse.limits import LimitError, default_memory_limit, is_about_limits, machine_bytes, within_limits
 
 GIGABYTE = 1_000_000_000
@@ -117,7 +117,7 @@ def test_a_load_that_breaks_half_way_has_published_the_days_before_and_the_next_
     given = company(tmp_path)
     given.deliver_days(1, 4)
     # a batch for each day
-    monkeypatch.setattr(days, "BATCH_ROWS", 1)
+    monkeypatch.setattr(day_rows, "BATCH_ROWS", 1)
     write = day_files.DayFiles._write_day
 
     def full(files: day_files.DayFiles, rows: object, day: date) -> None:
