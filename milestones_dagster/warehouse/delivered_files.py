@@ -23,7 +23,7 @@ from milestones_dagster.warehouse.day_files import nominal_day
 from milestones_dagster.warehouse.day_rows import DayRows
 from milestones_dagster.warehouse.operations import KnownFile
 from milestones_dagster.warehouse.reading import columns_read
-from milestones_dagster.warehouse.source_files import FileRefused, describe_file, discover
+from milestones_dagster.warehouse.source_files import FileRefused, describe_file, discover, status_of
 from milestones_dagster.warehouse.source_inspection import FileInspection, inspect
 from milestones_dagster.warehouse.source_schema import check_schema, remember_schema
 
@@ -112,12 +112,17 @@ class DeliveredFiles:
     def _if_changed(
         self, pool: ThreadPoolExecutor, source: EventSource, path: Path, mapping: str, before: KnownFile | None
     ) -> Callable[[], _Seen] | None:
-        """The reading of a file, begun; None where it is as it was and was accepted."""
-        status = path.stat()
+        """What gives (or raises) what is seen in a file, whose reading is begun; None where it is as it was and was accepted."""
+        try:
+            status = status_of(path)
+        except FileRefused as error:
+            return partial(_refuse, error)
         modified_at = datetime.fromtimestamp(status.st_mtime, UTC).replace(tzinfo=None)
         is_same = before is not None and (before.size_bytes, before.modified_at) == (status.st_size, modified_at)
         if before is not None and is_same and before.mapping_hash == mapping:
-            return partial(_refuse_again, path, before) if before.state == "refused" else None
+            if before.state != "refused":
+                return None
+            return partial(_refuse, FileRefused(path, *json.loads(before.reason or "[]")))
         record = KnownFile(
             source=source.name,
             file=str(path),
@@ -220,9 +225,8 @@ class DeliveredFiles:
             operations.remember_files(self.warehouse, source.name, found, self.run_id, self.now, new_columns)
 
 
-def _refuse_again(path: Path, before: KnownFile) -> _Seen:
-    """Raises what a file that did not change was refused for."""
-    raise FileRefused(path, *json.loads(before.reason or "[]"))
+def _refuse(error: FileRefused) -> _Seen:
+    raise error
 
 
 def _batched(files: Sequence[KnownFile], rows: int) -> list[list[KnownFile]]:

@@ -132,7 +132,8 @@ def _hashed(columns: Iterable[tuple[str, str]]) -> exp.Expr:
 
 
 def _shape(connection: duckdb.DuckDBPyConnection, relation: exp.Table) -> list[tuple[str, str]]:
-    return [(row[0], row[1]) for row in connection.execute(f"DESCRIBE {relation.sql(dialect=DIALECT)}").fetchall()]
+    described = exp.Describe(this=relation.copy()).sql(dialect=DIALECT)
+    return [(row[0], row[1]) for row in connection.execute(described).fetchall()]
 
 
 def _rounded(value: exp.Expr) -> exp.Expr:

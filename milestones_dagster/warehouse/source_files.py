@@ -100,6 +100,18 @@ def _nothing_there(source: Source, resolved: Path, verb: str) -> str:
     return f"the path `{source.path}` {verb}; the nearest folder that exists is {nearest}, which holds {shown}"
 
 
+def status_of(path: Path) -> os.stat_result:
+    """Return what the file system says of a file.
+
+    Raises:
+        FileRefused: when the file is gone or cannot be looked at.
+    """
+    try:
+        return path.stat()
+    except OSError as error:
+        raise _unopened(path, error) from error
+
+
 def describe_file(path: Path) -> SourceFile:
     """Return size, modification time and content hash of a file, read in chunks.
 
@@ -151,11 +163,7 @@ def refuse_broken_bytes(path: Path) -> None:
     Raises:
         FileRefused: when the file is gone, empty (0 bytes), or its compressed stream is truncated or damaged.
     """
-    try:
-        size_bytes = path.stat().st_size
-    except OSError as error:
-        raise _unopened(path, error) from error
-    if size_bytes == 0:
+    if status_of(path).st_size == 0:
         raise FileRefused(path, "the file is empty (0 bytes)")
     if path.suffix.lower() in {".gz", ".zst"}:
         with open_bytes(path) as stream:

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from datetime import datetime
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -12,7 +14,7 @@ from delivering_company import Company, company, failed, january, rule_of, table
 from scenario import EVENT_TYPES, at, event, made, subscription, write_parquet, write_yaml
 
 from milestones_dagster.cli import main
-from milestones_dagster.warehouse import day_rows, operations
+from milestones_dagster.warehouse import day_rows, delivered_files, operations
 from milestones_dagster.warehouse.observation import AsOfError
 
 
@@ -365,6 +367,49 @@ def poisoned(day: int, bad: int = 3, good: int = 17) -> list[dict]:
     """Rows of a day of which `bad` have no event name."""
     rows = [event("a", "chat", f"2025-01-{day:02} 10:00") for _ in range(good)]
     return rows + [event("a", "", f"2025-01-{day:02} 11:00") for _ in range(bad)]
+
+
+def test_a_file_that_goes_while_files_are_looked_at_is_refused_and_holds_back_no_other(tmp_path, monkeypatch):
+    given = company(tmp_path)
+    given.deliver_days(1, 3)
+    discover = delivered_files.discover
+
+    def with_one_gone(*source: object) -> list[Path]:
+        paths = discover(*source)
+        (given.files / "2025-01-02.parquet").unlink()
+        return paths
+
+    monkeypatch.setattr(delivered_files, "discover", with_one_gone)
+    plan, outcome = given.load_unjudged()
+    assert [file.reason.partition(": ")[2] for file in plan.refused_files] == [
+        "the file is not there any more; deliver the file again"
+    ]
+    assert sorted(outcome.made) == [january(1), january(3)]
+
+
+def test_a_look_that_breaks_off_leaves_the_files_that_are_not_begun(tmp_path, monkeypatch):
+    given = company(tmp_path)
+    given.deliver_days(1, 31)
+    begun: list[str] = []
+    inspect = delivered_files.inspect
+    met = Event()
+
+    def slow(*file: Any) -> object:
+        begun.append(file[2].name)
+        if len(begun) > 1:
+            met.wait(10)  # until the first file was told
+        return inspect(*file)
+
+    def told(_number: int, _files: int) -> None:
+        met.set()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(delivered_files, "inspect", slow)
+    with given.opened() as session:
+        session.warehouse.execute("SET threads = 2")
+        with pytest.raises(KeyboardInterrupt):
+            session.days.look(told)
+    assert len(begun) < 31
 
 
 def test_a_refused_day_holds_back_no_other(tmp_path):
