@@ -75,22 +75,63 @@ WITH kinds AS (
     CAST(CAST(o.observed_date AS TIMESTAMP) - TO_SECONDS(2 * w.seconds) - TO_MONTHS(2 * w.months) AS DATE) AS previous_from_date
   FROM observed AS o
   JOIN config.duration AS w ON w.name = 'feature_window'
-), first_window AS (
+), timeline AS (
   -- of a part of the months the days before all of their windows are not read
-  SELECT MIN(w.previous_from_date) AS from_date FROM windows AS w
+  SELECT
+    MIN(w.previous_from_date) AS from_date,
+    CAST(MAX(DATE_DIFF('day', w.previous_from_date, w.observed_date)) AS DOUBLE) AS stretch_days
+  FROM windows AS w
+), stretches AS (
+  -- time in stretches as long as the longest window, which lies in two of them at most: a day is compared with the windows of its own
+  SELECT w.*, n.step + CAST(FLOOR(DATE_DIFF('day', t.from_date, w.previous_from_date) / NULLIF(t.stretch_days, 0)) AS INTEGER) AS stretch
+  FROM windows AS w
+  CROSS JOIN timeline AS t
+  CROSS JOIN (SELECT 0 AS step UNION ALL SELECT 1 AS step) AS n
 ), used_by AS (
   -- numbers are grouped in half the time of names
-  SELECT e.event, f.position, f.measure
+  SELECT
+    e.event,
+    f.position,
+    f.measure,
+    -- what was done before the window tells of a trend, and that a number per seat is unknown and not 0 where there are no seats
+    f.measure IN ('trend', 'count_per_seat') AS looks_back
   FROM config.feature_event AS e
   JOIN config.feature AS f ON f.feature = e.feature
   WHERE e.role = 'use'
-), used_days AS (
-  -- a row per date first: the days of a window are then counted and not told apart, and people are looked at where a feature asks for them
-  SELECT d.account_key, b.position, d.reporting_date, SUM(d.events) AS events
+), used AS (
+  SELECT
+    d.account_key,
+    b.position,
+    b.looks_back,
+    d.reporting_date,
+    CAST(FLOOR(DATE_DIFF('day', t.from_date, d.reporting_date) / NULLIF(t.stretch_days, 0)) AS INTEGER) AS stretch,
+    d.events
   FROM account_event_daily AS d
-  JOIN used_by AS b ON b.event = d.event
-  JOIN first_window AS f ON d.reporting_date >= f.from_date
-  GROUP BY d.account_key, b.position, d.reporting_date
+  JOIN used_by AS b ON b.event = d.event AND b.measure NOT IN ('days', 'users')
+  JOIN timeline AS t ON d.reporting_date >= t.from_date
+  UNION ALL
+  -- a row per date first: the days of a window are then counted and not told apart
+  SELECT
+    d.account_key,
+    b.position,
+    FALSE AS looks_back,
+    d.reporting_date,
+    CAST(FLOOR(DATE_DIFF('day', t.from_date, d.reporting_date) / NULLIF(t.stretch_days, 0)) AS INTEGER) AS stretch,
+    COUNT(*) AS events
+  FROM account_event_daily AS d
+  JOIN used_by AS b ON b.event = d.event AND b.measure = 'days'
+  JOIN timeline AS t ON d.reporting_date >= t.from_date
+  GROUP BY d.account_key, b.position, d.reporting_date, t.from_date, t.stretch_days
+), users_daily AS (
+  SELECT
+    d.account_key,
+    b.position,
+    d.user_key,
+    d.reporting_date,
+    CAST(FLOOR(DATE_DIFF('day', t.from_date, d.reporting_date) / NULLIF(t.stretch_days, 0)) AS INTEGER) AS stretch
+  FROM account_event_daily AS d
+  JOIN used_by AS b ON b.event = d.event AND b.measure = 'users'
+  JOIN timeline AS t ON d.reporting_date >= t.from_date
 ), uses AS (
   SELECT
     w.account_key,
@@ -100,26 +141,19 @@ WITH kinds AS (
     SUM(CASE WHEN u.reporting_date >= w.from_date THEN 1 ELSE 0 END) AS days,
     SUM(CASE WHEN u.reporting_date >= w.from_date THEN u.events ELSE 0 END) AS events,
     SUM(CASE WHEN u.reporting_date < w.from_date THEN u.events ELSE 0 END) AS previous_events
-  FROM windows AS w
-  JOIN used_days AS u
+  FROM stretches AS w
+  JOIN used AS u
     ON u.account_key = w.account_key
+    AND u.stretch = w.stretch
     AND u.reporting_date < w.observed_date
-    AND u.reporting_date >= w.previous_from_date
-  JOIN config.feature AS f ON f.position = u.position
-  -- what was done before the window tells of a trend, and that a number per seat is unknown and not 0 where there are no seats
-  WHERE u.reporting_date >= w.from_date OR f.measure IN ('trend', 'count_per_seat')
+    AND u.reporting_date >= CASE WHEN u.looks_back THEN w.previous_from_date ELSE w.from_date END
   GROUP BY w.account_key, w.observed_at, u.position
-), user_days AS (
-  SELECT DISTINCT d.account_key, b.position, d.user_key, d.reporting_date
-  FROM account_event_daily AS d
-  JOIN used_by AS b ON b.event = d.event AND b.measure = 'users'
-  JOIN first_window AS f ON d.reporting_date >= f.from_date
-  WHERE d.user_key <> 0
 ), breadths AS (
-  SELECT w.account_key, w.observed_at, u.position, COUNT(DISTINCT u.user_key) AS users
-  FROM windows AS w
-  JOIN user_days AS u
+  SELECT w.account_key, w.observed_at, u.position, COUNT(DISTINCT NULLIF(u.user_key, 0)) AS users
+  FROM stretches AS w
+  JOIN users_daily AS u
     ON u.account_key = w.account_key
+    AND u.stretch = w.stretch
     AND u.reporting_date < w.observed_date
     AND u.reporting_date >= w.from_date
   GROUP BY w.account_key, w.observed_at, u.position
@@ -133,12 +167,14 @@ WITH kinds AS (
       WHEN 'days' THEN u.days
       WHEN 'count' THEN u.events
       WHEN 'count_per_seat' THEN CASE WHEN u.seats > 0 THEN u.events / NULLIF(u.seats, 0) END
-      WHEN 'users' THEN COALESCE(b.users, 0)
       WHEN 'trend' THEN LN((1 + u.events) / NULLIF(CAST(1 + u.previous_events AS DOUBLE), 0))
     END AS value
   FROM uses AS u
   JOIN config.feature AS f ON f.position = u.position
-  LEFT JOIN breadths AS b ON b.account_key = u.account_key AND b.observed_at = u.observed_at AND b.position = u.position
+  UNION ALL
+  SELECT b.account_key, b.observed_at, f.feature, b.users AS value
+  FROM breadths AS b
+  JOIN config.feature AS f ON f.position = b.position
 ), switched AS (
   SELECT
     w.account_key,

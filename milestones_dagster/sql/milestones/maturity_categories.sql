@@ -17,60 +17,66 @@ columns:
   mature_categories: BIGINT NOT NULL [categories] -- Categories of the account in that month that are mature.
 */
 WITH wanted AS (
-  SELECT DISTINCT s.feature FROM config.maturity_signal AS s
+  -- numbers are grouped in half the time of names
+  SELECT e.event, e.role, f.position
+  FROM (SELECT DISTINCT s.feature FROM config.maturity_signal AS s) AS w
+  JOIN config.feature AS f ON f.feature = w.feature
+  JOIN config.feature_event AS e ON e.feature = w.feature
 ), first_window AS (
   -- of a part of the months the days before all of their windows are not read
-  SELECT MIN(r.close_date) AS close_date, MAX(w.seconds / 86400.0) AS days
+  SELECT MIN(CAST(CAST(r.close_date AS TIMESTAMP) - TO_SECONDS(w.seconds) AS DATE)) AS from_date
   FROM run.months AS r
   JOIN config.duration AS w ON w.name = 'maturity_window'
 ), used_days AS (
-  SELECT DISTINCT d.account_key, w.feature, d.reporting_date
+  SELECT DISTINCT d.account_key, e.position, d.reporting_date
   FROM account_event_daily AS d
-  JOIN config.feature_event AS e ON e.event = d.event AND e.role = 'use'
-  JOIN wanted AS w ON w.feature = e.feature
-  CROSS JOIN first_window AS f
+  JOIN wanted AS e ON e.event = d.event AND e.role = 'use'
+  JOIN first_window AS f ON d.reporting_date >= f.from_date
   CROSS JOIN run.observation AS o
-  WHERE d.day < o.as_of_date AND DATE_DIFF('day', d.reporting_date, f.close_date) <= f.days
-), used AS (
-  SELECT m.account_key, m.month, u.feature, COUNT(*) AS days
-  FROM used_days AS u
-  JOIN run.months AS r ON TRUE
+  WHERE d.day < o.as_of_date
+), window_dates AS (
+  -- there are few dates: in which windows one lies is told once, not of each account
+  SELECT n.reporting_date, r.month
+  FROM (SELECT DISTINCT d.reporting_date FROM account_event_daily AS d) AS n
   JOIN config.duration AS w ON w.name = 'maturity_window'
-  JOIN account_months AS m ON m.account_key = u.account_key AND m.month = r.month
-  WHERE u.reporting_date < r.close_date
-    AND DATE_DIFF('day', u.reporting_date, r.close_date) <= w.seconds / 86400.0
-  GROUP BY m.account_key, m.month, u.feature
+  JOIN run.months AS r
+    ON n.reporting_date < r.close_date
+    AND DATE_DIFF('day', n.reporting_date, r.close_date) <= w.seconds / 86400.0
+), used AS (
+  SELECT u.account_key, w.month, u.position, COUNT(*) AS days
+  FROM used_days AS u
+  JOIN window_dates AS w ON w.reporting_date = u.reporting_date
+  GROUP BY u.account_key, w.month, u.position
 ), switches AS (
-  SELECT d.account_key, e.feature, e.role, d.reporting_date, d.last_at
+  SELECT d.account_key, e.position, e.role, d.reporting_date, d.last_at
   FROM account_event_daily AS d
-  JOIN config.feature_event AS e ON e.event = d.event AND e.role IN ('on', 'off')
-  JOIN wanted AS w ON w.feature = e.feature
+  JOIN wanted AS e ON e.event = d.event AND e.role IN ('on', 'off')
   CROSS JOIN run.observation AS o
   WHERE d.day < o.as_of_date
 ), switched AS (
   SELECT
-    m.account_key,
-    m.month,
-    s.feature,
+    s.account_key,
+    r.month,
+    s.position,
     MAX(CASE WHEN s.role = 'on' THEN s.last_at END) AS on_at,
     MAX(CASE WHEN s.role = 'off' THEN s.last_at END) AS off_at
   FROM switches AS s
   JOIN run.months AS r ON s.reporting_date < r.close_date
-  JOIN account_months AS m ON m.account_key = s.account_key AND m.month = r.month
-  GROUP BY m.account_key, m.month, s.feature
+  GROUP BY s.account_key, r.month, s.position
 ), in_use AS (
-  SELECT f.account_key, f.month, f.feature, MAX(f.days) AS days, LOGICAL_OR(f.is_setting) AS is_setting
+  SELECT f.account_key, f.month, f.position, MAX(f.days) AS days, LOGICAL_OR(f.is_setting) AS is_setting
   FROM (
-    SELECT u.account_key, u.month, u.feature, u.days, FALSE AS is_setting FROM used AS u
+    SELECT u.account_key, u.month, u.position, u.days, FALSE AS is_setting FROM used AS u
     UNION ALL
-    SELECT w.account_key, w.month, w.feature, CAST(0 AS BIGINT) AS days, TRUE AS is_setting
+    SELECT w.account_key, w.month, w.position, CAST(0 AS BIGINT) AS days, TRUE AS is_setting
     FROM switched AS w
     WHERE w.on_at IS NOT NULL AND (w.off_at IS NULL OR w.off_at < w.on_at)
   ) AS f
-  GROUP BY f.account_key, f.month, f.feature
+  GROUP BY f.account_key, f.month, f.position
 ), signals AS (
-  SELECT s.feature, s.bit, r.category, r.level, r.at_least, r.minimum_days
+  SELECT s.feature, f.position, s.bit, r.category, r.level, r.at_least, r.minimum_days
   FROM config.maturity_signal AS s
+  JOIN config.feature AS f ON f.feature = s.feature
   JOIN config.maturity_rule AS r ON r.category = s.category AND r.level = s.level
 ), counted AS (
   -- a set of features is the sum of their bits: there are few sets and many accounts, so that names are put together once for each set
@@ -83,7 +89,7 @@ WITH wanted AS (
     CAST(SUM(CASE WHEN s.level = 'basic' THEN s.bit ELSE 0 END) AS BIGINT) AS basic_set,
     CAST(SUM(CASE WHEN s.level = 'mature' THEN s.bit ELSE 0 END) AS BIGINT) AS mature_set
   FROM in_use AS i
-  JOIN signals AS s ON s.feature = i.feature
+  JOIN signals AS s ON s.position = i.position
   WHERE i.is_setting OR i.days >= s.minimum_days
   GROUP BY i.account_key, i.month, s.category
 ), graded AS (
