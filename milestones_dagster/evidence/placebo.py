@@ -122,10 +122,14 @@ def permuted(outcome: _Booleans, strata: NDArray[np.intp], permutations: int, se
     """Return the outcomes permuted within each stratum, shape (permutations, rows); rows in a settled order give the same."""
     generator = np.random.default_rng(seed)
     order = np.argsort(strata, kind="stable")
+    starts = np.flatnonzero(np.diff(strata[order])) + 1
     found = np.empty((permutations, outcome.size), dtype=np.bool_)
     for row in found:
-        # sorted by stratum, then at random
-        row[order] = outcome[np.lexsort((generator.random(outcome.size), strata))]
+        drawn = outcome[order]
+        for stratum in np.split(drawn, starts):
+            # a view: in a fraction of the time that sorting random numbers takes
+            generator.shuffle(stratum)
+        row[order] = drawn
     return found
 
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 Compute = Callable[["pd.DataFrame", Mapping[str, "pd.DataFrame"]], "pd.DataFrame"]
 _COMPUTED = "computed_frame"
+_GIVEN = exp.table_("given_rows", db="temp")
+_FORGET_GIVEN = exp.Drop(tables=[_GIVEN], kind="TABLE")
 NEVER_MADE = "never made"
 
 
@@ -151,6 +153,8 @@ def make(
     state = behind(warehouse, table, inputs)
     given = _given(warehouse, table, inputs) if state.reason is not None and inputs.compute is not None else None
     is_computed = given is not None and given == changes.given(warehouse, table.name) and warehouse.exists(published(table))
+    if is_computed:
+        warehouse.execute(_FORGET_GIVEN)
     if state.reason is None or is_computed:
         rows = _count(warehouse, published(table))
         results = audit(table, published(table))
@@ -211,20 +215,23 @@ def _stage(warehouse: Warehouse, table: Table, inputs: Inputs, state: Behind) ->
         widen(warehouse, _made(table), staged(table), *pivot_shape(table, inputs.config), table.order)
         warehouse.execute(exp.Drop(tables=[_made(table)], kind="TABLE"))
         return
-    select = _selected(warehouse, table, inputs, {})
-    if inputs.compute is not None:
-        frame = warehouse.execute(select).df()
-        result = inputs.compute(frame, {name: warehouse.frame(name) for name in table.also})
-        # a frame has pandas' types; the declared ones are what the table promises
-        columns = [
-            exp.alias_(exp.cast(exp.column(column.name), column.type, dialect="duckdb"), column.name, quoted=True)
-            for column in table.columns
-        ]
-        warehouse.connection.register(_COMPUTED, result)
-        select = exp.select(*columns).from_(_COMPUTED)
+    select = _selected(warehouse, table, inputs, {}) if inputs.compute is None else _computed(warehouse, table, inputs.compute)
     warehouse.execute(exp.Create(this=staged(table), kind="TABLE", expression=_ordered(table, select)))
     if inputs.compute is not None:
         warehouse.connection.unregister(_COMPUTED)
+
+
+def _computed(warehouse: Warehouse, table: Table, compute: Compute) -> exp.Select:
+    """What a `then:` function makes of the rows that it is given (see `_given`), registered as `_COMPUTED`."""
+    frame = warehouse.execute(exp.select("*").from_(_GIVEN)).df()
+    warehouse.execute(_FORGET_GIVEN)
+    warehouse.connection.register(_COMPUTED, compute(frame, {name: warehouse.frame(name) for name in table.also}))
+    # a frame has pandas' types; the declared ones are what the table promises
+    columns = [
+        exp.alias_(exp.cast(exp.column(column.name), column.type, dialect="duckdb"), column.name, quoted=True)
+        for column in table.columns
+    ]
+    return exp.select(*columns).from_(_COMPUTED)
 
 
 def _selected(warehouse: Warehouse, table: Table, inputs: Inputs, narrowed: Mapping[str, exp.Query]) -> exp.Query:
@@ -277,9 +284,15 @@ def _made(table: Table) -> exp.Table:
 
 
 def _given(warehouse: Warehouse, table: Table, inputs: Inputs) -> str:
-    """Digest of what the `then:` function of a table would be given: its code, rows, further tables and config."""
+    """Digest of what the `then:` function of a table would be given: its code, rows, further tables and config.
+
+    The rows are left in a temporary relation, so that the SELECT runs once whether or not they are what they were.
+    """
     config = _relations_digest(table, inputs, kinds=("config",))
-    rows = cutoff.signature(warehouse, _selected(warehouse, table, inputs, {}))
+    select = _selected(warehouse, table, inputs, {})
+    temporary = exp.Properties(expressions=[exp.TemporaryProperty()])
+    warehouse.execute(exp.Create(this=_GIVEN, kind="TABLE", expression=select, replace=True, properties=temporary))
+    rows = cutoff.signature(warehouse, exp.select("*").from_(_GIVEN))
     return _digest([table.code_hash, config, inputs.compute_config, rows, *cutoff.states(warehouse, table.also)])
 
 
