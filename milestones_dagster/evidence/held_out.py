@@ -19,7 +19,7 @@ from milestones_dagster.evidence.baselines import Logistic
 from milestones_dagster.evidence.feature_association import Associations, associations
 from milestones_dagster.evidence.feature_groups import consensus
 from milestones_dagster.evidence.fold_fit import FoldFit, fit_fold
-from milestones_dagster.evidence.permutation import SCORE_DECIMALS, held_out_scores, permutations_within
+from milestones_dagster.evidence.permutation import SCORE_DECIMALS, held_out_scores
 from milestones_dagster.evidence.ranking_rows import Rows, drawn_beforehand
 from milestones_dagster.evidence.resampling import (
     AccountResamples,
@@ -33,6 +33,7 @@ from milestones_dagster.evidence.resampling import (
     roc_auc,
 )
 from milestones_dagster.evidence.splits import Fold, Split
+from milestones_dagster.evidence.strata import permutations_within
 
 if TYPE_CHECKING:
     from milestones_dagster.config.framework import FeatureRanking
@@ -186,7 +187,7 @@ class _Scored:
     def of(cls, rows: Rows, fold: Fold, fit: FoldFit, config: "FeatureRanking", number: int) -> Self:
         part = rows.of(fold.held_out)
         base_rate = float(rows.outcome[fold.fitted].mean())
-        lender = permutations_within(part.stratum, config.repeats, [config.seed, number])
+        lender = np.stack([*permutations_within(part.stratum, config.repeats, [config.seed, number])])
         forest = held_out_scores(fit.forest, fit.filled(part.features), fit.groups, lender)
         counted = np.where(np.isnan(part.features) & part.is_zero_when_missing, 0.0, part.features)
         terms = fit.logistic.terms(counted)

@@ -90,27 +90,6 @@ def plain_scores(forest: Any, values: NDArray[np.float32]) -> _Floats:
     return np.round(total / len(forest.estimators_), SCORE_DECIMALS)
 
 
-def permutations_within(strata: NDArray[np.intp], repeats: int, seeds: Sequence[int]) -> NDArray[np.intp]:
-    """Return for each repeat which row lends its values to each row, one of the same stratum; shape (repeats, rows).
-
-    Within strata of plan and size a permuted feature keeps what plan and size say of it (conditional permutation,
-    Strobl et al. 2008), so that their own effect on the outcome is not credited to the feature.
-
-    Args:
-        strata: number ≥ 0 of each row's stratum, shape (rows,).
-        repeats: number of permutations.
-        seeds: of the draws; the same seeds and strata give the same permutations.
-    """
-    lender = np.tile(np.arange(strata.size), (repeats, 1))
-    generator = np.random.default_rng(list(seeds))
-    in_order = np.argsort(strata, kind="stable")
-    places = np.split(in_order, np.flatnonzero(np.diff(strata[in_order])) + 1)
-    for repeat in range(repeats):
-        for rows in places:
-            lender[repeat, rows] = generator.permutation(rows)
-    return lender
-
-
 def held_out_scores(forest: Any, values: NDArray[np.float32], groups: NDArray[np.intp], lender: NDArray[np.intp]) -> HeldOutScores:
     """Return the scores of held-out rows, as they are and with each group of features permuted in each repeat.
 

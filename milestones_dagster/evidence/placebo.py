@@ -24,6 +24,7 @@ from milestones_dagster.evidence.setup_steps import (
     step_verdicts,
 )
 from milestones_dagster.evidence.splits import stable_hash
+from milestones_dagster.evidence.strata import permutations_within
 from milestones_dagster.evidence.thresholds import LEAST_CANDIDATES, Effect, Prepared, effect, no_signal, prepared
 
 if TYPE_CHECKING:
@@ -120,17 +121,7 @@ def setup_steps(frame: pd.DataFrame, framework: "Framework", also: Mapping[str, 
 
 def permuted(outcome: _Booleans, strata: NDArray[np.intp], permutations: int, seed: int) -> _Booleans:
     """Return the outcomes permuted within each stratum, shape (permutations, rows); rows in a settled order give the same."""
-    generator = np.random.default_rng(seed)
-    order = np.argsort(strata, kind="stable")
-    starts = np.flatnonzero(np.diff(strata[order])) + 1
-    found = np.empty((permutations, outcome.size), dtype=np.bool_)
-    for row in found:
-        drawn = outcome[order]
-        for stratum in np.split(drawn, starts):
-            # a view: in a fraction of the time that sorting random numbers takes
-            generator.shuffle(stratum)
-        row[order] = drawn
-    return found
+    return np.stack([outcome[lender] for lender in permutations_within(strata, permutations, [seed])])
 
 
 def threshold_signals(made: Prepared, outcomes: _Booleans) -> _Booleans:

@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from milestones_dagster.evidence.association import cmh, tabulate
+from milestones_dagster.evidence.strata import permutations_within
 from milestones_dagster.evidence.threshold_gains import LEAST_MOVED, gains, low_end
 from milestones_dagster.evidence.threshold_search import Rows, Search
 from milestones_dagster.evidence.thresholds import SIGNIFICANT, prepared
@@ -148,13 +149,12 @@ def _p_of_best(searches: list[Search], observed: float, config: "ThresholdSearch
     expected = (doers * stayed / size).sum(axis=1)
     parts = doers * (count - doers) * stayed * (count - stayed) / (size**2 * np.maximum(size - 1, 1))
     spread = np.sqrt(parts.sum(axis=1))
-    generator = np.random.default_rng(config.seed)
+    lenders = permutations_within(strata, config.permutations, [config.seed])
     reached = 0
     for start in range(0, config.permutations, _CHUNK):
         permuted = np.empty((rows.size, min(_CHUNK, config.permutations - start)), dtype=np.float32)
-        for column in range(permuted.shape[1]):
-            # sorted by stratum, then at random: a permutation within strata
-            permuted[:, column] = retained[np.lexsort((generator.random(rows.size), strata))]
+        for column, lender in zip(range(permuted.shape[1]), lenders, strict=False):
+            permuted[:, column] = retained[lender]
         together = (did @ permuted).astype(np.float64) - expected[:, None]
         root = np.divide(together, spread[:, None], out=np.full(together.shape, -np.inf), where=spread[:, None] > 0)
         reached += int((root.max(axis=0) >= observed * (1 - 1e-9)).sum())

@@ -9,10 +9,11 @@ from ranking_world import framework, impostor, matrix
 
 from milestones_dagster.evidence.fold_fit import fit_fold
 from milestones_dagster.evidence.held_out import measured
-from milestones_dagster.evidence.permutation import held_out_scores, permutations_within
+from milestones_dagster.evidence.permutation import held_out_scores
 from milestones_dagster.evidence.ranking_rows import known_rows, with_decoys
 from milestones_dagster.evidence.resampling import roc_auc
 from milestones_dagster.evidence.splits import split_rows
+from milestones_dagster.evidence.strata import permutations_within
 
 
 def prepared(frame, names, plans=None, **ranking):
@@ -88,7 +89,7 @@ def test_near_copies_of_a_driver_share_the_importance_that_none_has_alone():
     fold = split.folds[0]
     fit = fit_fold(rows, fold.fitted, config, config.decoys, 0)
     values, outcome = fit.filled(rows.features[fold.held_out]), rows.outcome[fold.held_out]
-    lender = permutations_within(rows.stratum[fold.held_out], 3, [0])
+    lender = np.stack([*permutations_within(rows.stratum[fold.held_out], 3, [0])])
     alone = held_out_scores(fit.forest, values, np.arange(12), lender)
     drops = [
         roc_auc(alone.plain, outcome) - np.mean([roc_auc(one, outcome) for one in alone.permuted[place]]) for place in range(4)
@@ -160,7 +161,7 @@ def test_importances_of_the_first_order_have_the_interval_of_whole_resamples(pla
     scored = []
     for number, fold in enumerate(split.folds):
         fit = fit_fold(rows, fold.fitted, config, config.decoys, number)
-        lender = permutations_within(rows.stratum[fold.held_out], config.repeats, [config.seed, number])
+        lender = np.stack([*permutations_within(rows.stratum[fold.held_out], config.repeats, [config.seed, number])])
         scored.append(held_out_scores(fit.forest, fit.filled(rows.features[fold.held_out]), fit.groups, lender))
     held_out = np.concatenate([fold.held_out for fold in split.folds])
     outcome = rows.outcome[held_out]

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from milestones_dagster.evidence.permutation import ForestSize, fit_forest, held_out_scores, permutations_within, plain_scores
+from milestones_dagster.evidence.permutation import ForestSize, fit_forest, held_out_scores, plain_scores
 from milestones_dagster.evidence.resampling import roc_auc
+from milestones_dagster.evidence.strata import permutations_within
 
 SIZE = ForestSize(trees=30, maximum_depth=6, minimum_leaf=20, drawn_rows=300)
 ALONE = np.arange(6)
@@ -27,7 +28,7 @@ def fitted():
 
 
 def lenders(rows, repeats, seed=7):
-    return permutations_within(np.zeros(rows, dtype=np.intp), repeats, [seed])
+    return np.stack([*permutations_within(np.zeros(rows, dtype=np.intp), repeats, [seed])])
 
 
 @pytest.mark.parametrize("groups", [ALONE, np.array([0, 1, 0, 2, 1, 3]), np.zeros(6, dtype=np.intp)], ids=["alone", "pairs", "all"])
@@ -98,7 +99,7 @@ def test_importance_agrees_with_sklearn(fitted):
 def test_rows_borrow_within_their_stratum_alone():
     strata = np.array([0, 2, 0, 2, 2, 5, 0])
 
-    lender = permutations_within(strata, 40, [3, 1])
+    lender = np.stack([*permutations_within(strata, 40, [3, 1])])
 
     assert (strata[lender] == strata).all()
     assert (np.sort(lender, axis=1) == np.arange(7)).all()
