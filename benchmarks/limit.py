@@ -158,9 +158,9 @@ def _table(made: Warehouse, declared: Declared, table: Table, sources: "Mapping[
         replacements[name] = empty_rows({column.name: column.type for column in made.tables[name].columns})
     select = made.runnable(table, replacements)
     if table.pivot:
-        long = exp.table_("long")
-        made.execute(exp.Create(this=long, kind="TABLE", expression=select))
+        long = exp.table_("long", db="temp")
+        made.hold(long, select)
         widen(made, long, published(table), *pivot_shape(table, declared.relations), [])
-        made.execute(exp.Drop(tables=[long], kind="TABLE"))
+        made.forget(long)
         return
     made.execute(exp.Create(this=published(table), kind="TABLE", expression=select))

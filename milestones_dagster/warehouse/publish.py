@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Compute = Callable[["pd.DataFrame", Mapping[str, "pd.DataFrame"]], "pd.DataFrame"]
 _COMPUTED = "computed_frame"
 _GIVEN = exp.table_("given_rows", db="temp")
-_FORGET_GIVEN = exp.Drop(tables=[_GIVEN], kind="TABLE")
+_LONG = exp.table_("long_rows", db="temp")
 NEVER_MADE = "never made"
 
 
@@ -154,7 +154,7 @@ def make(
     given = _given(warehouse, table, inputs) if state.reason is not None and inputs.compute is not None else None
     is_computed = given is not None and given == changes.given(warehouse, table.name) and warehouse.exists(published(table))
     if is_computed:
-        warehouse.execute(_FORGET_GIVEN)
+        warehouse.forget(_GIVEN)
     if state.reason is None or is_computed:
         rows = _count(warehouse, published(table))
         results = audit(table, published(table))
@@ -211,9 +211,9 @@ def _stage(warehouse: Warehouse, table: Table, inputs: Inputs, state: Behind) ->
         return
     if table.pivot:
         # a value per account, date and feature, and the wide rows sorted, do not fit into bounded memory at one time
-        warehouse.execute(exp.Create(this=_made(table), kind="TABLE", expression=_selected(warehouse, table, inputs, {})))
-        widen(warehouse, _made(table), staged(table), *pivot_shape(table, inputs.config), table.order)
-        warehouse.execute(exp.Drop(tables=[_made(table)], kind="TABLE"))
+        warehouse.hold(_LONG, _selected(warehouse, table, inputs, {}))
+        widen(warehouse, _LONG, staged(table), *pivot_shape(table, inputs.config), table.order)
+        warehouse.forget(_LONG)
         return
     select = _selected(warehouse, table, inputs, {}) if inputs.compute is None else _computed(warehouse, table, inputs.compute)
     warehouse.execute(exp.Create(this=staged(table), kind="TABLE", expression=_ordered(table, select)))
@@ -224,7 +224,7 @@ def _stage(warehouse: Warehouse, table: Table, inputs: Inputs, state: Behind) ->
 def _computed(warehouse: Warehouse, table: Table, compute: Compute) -> exp.Select:
     """What a `then:` function makes of the rows that it is given (see `_given`), registered as `_COMPUTED`."""
     frame = warehouse.execute(exp.select("*").from_(_GIVEN)).df()
-    warehouse.execute(_FORGET_GIVEN)
+    warehouse.forget(_GIVEN)
     warehouse.connection.register(_COMPUTED, compute(frame, {name: warehouse.frame(name) for name in table.also}))
     # a frame has pandas' types; the declared ones are what the table promises
     columns = [
@@ -289,9 +289,7 @@ def _given(warehouse: Warehouse, table: Table, inputs: Inputs) -> str:
     The rows are left in a temporary relation, so that the SELECT runs once whether or not they are what they were.
     """
     config = _relations_digest(table, inputs, kinds=("config",))
-    select = _selected(warehouse, table, inputs, {})
-    temporary = exp.Properties(expressions=[exp.TemporaryProperty()])
-    warehouse.execute(exp.Create(this=_GIVEN, kind="TABLE", expression=select, replace=True, properties=temporary))
+    warehouse.hold(_GIVEN, _selected(warehouse, table, inputs, {}))
     rows = cutoff.signature(warehouse, exp.select("*").from_(_GIVEN))
     return _digest([table.code_hash, config, inputs.compute_config, rows, *cutoff.states(warehouse, table.also)])
 
