@@ -115,6 +115,10 @@ EVENTS = [
     # so may an earlier resolution
     resolved("contact-z", "begun 7", "2025-02-01", "user-x"),
     resolved(None, "begun 7", "2025-02-02", "user-x"),
+    # an earlier resolution is a contact like any other: who began the conversation came before it
+    started("contact-y", "begun 16", "2025-02-01", None),
+    resolved("contact-z", "begun 16", "2025-02-02", None),
+    resolved(None, "begun 16", "2025-02-03", None),
     # a beginning that tells nothing leaves it to the next contact
     started(None, "begun 8", "2025-02-01", "user-nowhere"),
     started(None, "begun 8", "2025-02-02", "user-x"),
@@ -268,8 +272,8 @@ def test_a_conversation_counts_in_the_month_of_its_last_resolution(
         ("contact-late", FEBRUARY, 1, 1),
         # begun 1, 3 and 8; when February closed nobody knew the id of user-new, and 13 was of user-x
         ("contact-x", FEBRUARY, 3, 4),
-        # begun 2, 4, 5, 6 and 9
-        ("contact-y", FEBRUARY, 5, 5),
+        # begun 2, 4, 5, 6, 9 and 16
+        ("contact-y", FEBRUARY, 6, 6),
         # begun 7, and 10 whose contact came in March
         ("contact-z", FEBRUARY, 2, 1),
         ("contact-z", MARCH, 0, 0),
@@ -331,14 +335,14 @@ def test_the_ratio_weighs_seats_by_paid_time(
 
 
 def test_contacts_are_kept_only_where_somebody_takes_part_in_something(world: Made) -> None:
-    # of conversations 1 to 15, without 7 and with two of 8 and of 13; the one by nobody is not kept
+    # of conversations 1 to 16, without 7 and with two of 8 and of 13; the one by nobody is not kept
     begun = [one for one in EVENTS if one["event"] == "started" and one["properties"]]
-    assert len(begun) == 16
+    assert len(begun) == 17
     kept = world.rows("rule_events", rule="usage_contact")
-    assert len(kept) == 15
+    assert len(kept) == 16
     assert all(row["entity_key"] is not None and (row["account_key"] or row["user_key"]) is not None for row in kept)
     # as the activation rule sees them: those of an account, whether or not they begin a conversation
-    assert len(world.rows("rule_events", rule="activation")) == 8
+    assert len(world.rows("rule_events", rule="activation")) == 9
 
 
 def test_without_contact_events_who_began_a_conversation_tells_nothing(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -24,7 +24,10 @@ WITH entity_month AS (
     e.entity_key,
     CAST(DATE_TRUNC('month', e.reporting_date) AS DATE) AS month,
     MAX(CASE WHEN e.rule = 'usage' THEN e.occurred_at END) AS resolved_at,
-    MAX(CASE WHEN e.rule = 'usage_reopened' THEN e.occurred_at END) AS reopened_at
+    MAX(CASE WHEN e.rule = 'usage_reopened' THEN e.occurred_at END) AS reopened_at,
+    MIN(CASE WHEN e.rule = 'usage' THEN e.account_key END) AS least_key,
+    MAX(CASE WHEN e.rule = 'usage' THEN e.account_key END) AS greatest_key,
+    COUNT(CASE WHEN e.rule = 'usage' AND e.account_key IS NULL THEN 1 END) AS nameless
   FROM rule_events AS e
   CROSS JOIN run.observation AS o
   WHERE e.entity_key IS NOT NULL AND e.rule IN ('usage', 'usage_reopened') AND e.occurred_at < o.as_of
@@ -39,11 +42,15 @@ WITH entity_month AS (
     m.month,
     m.resolved_at,
     m.resolved_at = e.resolved_at AND (e.reopened_at IS NULL OR e.reopened_at <= e.resolved_at) AS is_resolved,
-    m.reopened_at IS NULL OR m.reopened_at <= m.resolved_at AS is_resolved_at_close
+    m.reopened_at IS NULL OR m.reopened_at <= m.resolved_at AS is_resolved_at_close,
+    a.account_key AS only_account_key,
+    m.least_key <> m.greatest_key OR (m.nameless > 0 AND m.least_key IS NOT NULL) AS is_contested
   FROM entity_month AS m
   JOIN entity AS e ON e.entity_key = m.entity_key
+  LEFT JOIN accounts AS a ON a.account_key = CASE WHEN m.least_key = m.greatest_key AND m.nameless = 0 THEN m.least_key END
   WHERE m.resolved_at IS NOT NULL
 ), named AS (
+  -- where all resolutions of the month name one account, it stands above: looking for the last one costs another scan
   SELECT
     c.entity_key,
     c.month,
@@ -52,12 +59,13 @@ WITH entity_month AS (
   FROM closed AS c
   JOIN rule_events AS e ON e.entity_key = c.entity_key AND e.rule = 'usage' AND e.occurred_at = c.resolved_at
   JOIN accounts AS a ON a.account_key = e.account_key
+  WHERE c.is_contested
 ), unnamed AS (
   SELECT c.entity_key, c.month, r.close_at
   FROM closed AS c
   JOIN run.months AS r ON r.month = c.month
   LEFT JOIN named AS n ON n.entity_key = c.entity_key AND n.month = c.month AND n.standing = 1
-  WHERE n.account_key IS NULL
+  WHERE c.only_account_key IS NULL AND n.account_key IS NULL
 ), contact AS (
   SELECT
     m.entity_key,
@@ -102,8 +110,8 @@ WITH entity_month AS (
 ), owned AS (
   SELECT
     c.*,
-    COALESCE(n.account_key, k.account_key) AS account_key,
-    COALESCE(n.account_key, x.account_key) AS account_key_at_close
+    COALESCE(c.only_account_key, n.account_key, k.account_key) AS account_key,
+    COALESCE(c.only_account_key, n.account_key, x.account_key) AS account_key_at_close
   FROM closed AS c
   LEFT JOIN named AS n ON n.entity_key = c.entity_key AND n.month = c.month AND n.standing = 1
   LEFT JOIN contact_now AS k ON k.entity_key = c.entity_key AND k.month = c.month AND k.standing = 1
