@@ -659,7 +659,14 @@ def test_the_ui_serves_the_graph_of_the_config(files: Deliveries) -> None:
     command = [MILESTONES, "ui", "--config", str(files.config), "--port", str(port)]
     environment = {name: value for name, value in os.environ.items() if name not in {"DAGSTER_HOME", "MILESTONES_CONFIG"}}
     with (files.folder / "ui.log").open("wb") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)  # noqa: S603
+        server = subprocess.Popen(  # noqa: S603
+            command,
+            stdout=log,
+            stderr=log,
+            env=environment,
+            start_new_session=True,
+            preexec_fn=_hear_ctrl_c,  # noqa: PLW1509 the child only sets a signal
+        )
     try:
         keys = _asset_keys(port, until=time.monotonic() + 120)
     finally:
@@ -670,6 +677,11 @@ def test_the_ui_serves_the_graph_of_the_config(files: Deliveries) -> None:
     assert said.startswith(
         f"Dagster UI on http://127.0.0.1:{port}, run history in {files.folder / 'warehouse.dagster'}; stop with Ctrl-C"
     )
+
+
+def _hear_ctrl_c() -> None:
+    # what a shell starts in the background hears no Ctrl-C, nor does what that starts: tests may run there
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _asset_keys(port: int, until: float) -> set[str]:
