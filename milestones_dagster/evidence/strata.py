@@ -1,7 +1,7 @@
 """Defines strata: the number of each row's combination of levels, and what is drawn within them.
 
-Put here what turns columns of names into numbers, at once for any number of rows. Keep out what is compared within strata
-(`association.py`).
+Put here what turns columns of names into numbers, at once for any number of rows, and permutations that keep to them. Keep out
+what is compared within strata (`association.py`).
 """
 
 from collections.abc import Iterator, Sequence
