@@ -205,7 +205,7 @@ def is_since(observed_at: pd.Series, adopted_at: pd.Timestamp | None) -> NDArray
     observed = pd.to_datetime(observed_at)
     if adopted_at is not None:
         return np.asarray(observed >= adopted_at, dtype=np.bool_)
-    return ~halves(observed.dt.to_period("M").dt.start_time.to_numpy(dtype="datetime64[D]"))
+    return ~halves(observed.to_numpy(dtype="datetime64[M]").astype("datetime64[D]"))
 
 
 def weakening(reference: Comparison, since: Comparison) -> Weakening:

@@ -13,6 +13,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from milestones_dagster.evidence.association import Z_95
+
 _Floats = NDArray[np.float64]
 _Booleans = NDArray[np.bool_]
 
@@ -52,8 +54,8 @@ def average_marginal_effect(
     Rows of a factor's level in which the outcome is constant are perfectly told by that level: its coefficient is
     infinite, the rows' probability does not move, and all other coefficients are those without these rows. So they are
     left out of the fit and count with an effect of 0, which is the limit of the likelihood. A covariate that the others
-    explain is left out. statsmodels fits by Newton's method, and takes the mean difference of its predictions with and
-    without the behaviour, with its standard error by the delta method; the covariates are taken as given.
+    explain is left out. statsmodels fits by Newton's method; the effect is the mean difference of its predictions with and
+    without the behaviour, with its standard error by the delta method (normal); the covariates are taken as given.
 
     Args:
         did: behaviour, shape (rows,).
@@ -80,18 +82,20 @@ def average_marginal_effect(
 
 
 def _effect(fitted: Any, design: _Floats, reached: _Booleans, kept: _Booleans) -> MarginalEffect:
+    from scipy.special import ndtr
+
     with_it, without = design.copy(), design.copy()
     with_it[:, -1], without[:, -1] = 1.0, 0.0
-    fits, rows = len(design), kept.size
-    # the library takes the mean of 2 x fits weighted predictions: these weights make it the difference over all rows
-    weights = np.repeat([2.0, -2.0], fits) * fits / rows
-    found = fitted.get_prediction(np.vstack([with_it, without]), which="mean", average=True, agg_weights=weights)
-    effect, error, p = (float(np.ravel(value)[0]) for value in (found.predicted, found.se, found.t_test()[1]))
+    had_done, had_not = fitted.predict(with_it), fitted.predict(without)
+    effect = float(had_done.sum() - had_not.sum()) / kept.size
+    # statsmodels finds this gradient by evaluating the model twice for each coefficient
+    gradient = ((had_done * (1 - had_done)) @ with_it - (had_not * (1 - had_not)) @ without) / kept.size
+    error = float(np.sqrt(gradient @ fitted.cov_params() @ gradient))
     if not error > 0:
         return MarginalEffect(reason="the regression does not converge, its standard error vanishes")
-    lower, upper = (float(bound) for bound in np.ravel(found.conf_int(alpha=0.05)))
-    share_without = (float(fitted.predict(without).sum()) + int(reached[~kept].sum())) / rows
-    return MarginalEffect(effect, lower, upper, p, share_without)
+    share_without = (float(had_not.sum()) + int(reached[~kept].sum())) / kept.size
+    p = 2 * float(ndtr(-abs(effect) / error))
+    return MarginalEffect(effect, effect - Z_95 * error, effect + Z_95 * error, p, share_without)
 
 
 def _untellable(did: _Booleans, reached: _Booleans) -> str:

@@ -89,7 +89,7 @@ class Drawn:
         return self.read < self.accounts
 
 
-def drawn_rows(frame: pd.DataFrame, most: int, seed: int) -> Drawn:
+def drawn_rows(frame: pd.DataFrame, most: int, seed: int, among: NDArray[np.intp] | None = None) -> Drawn:
     """Return the rows with a known outcome, or, above so many, those of as many whole accounts, by hash, as fit in.
 
     Nothing but these rows is copied: a matrix of all months of all accounts is large.
@@ -98,23 +98,23 @@ def drawn_rows(frame: pd.DataFrame, most: int, seed: int) -> Drawn:
         frame: account_key, retained, and whatever else is wanted of the rows.
         most: rows.
         seed: of the hash.
+        among: positions of the rows to draw from, all where not given.
 
     Raises:
         ValueError: one of the two columns is missing.
     """
     _require(frame, ("account_key", "retained"))
-    known = np.flatnonzero(frame["retained"].notna())
+    is_known = frame["retained"].notna().to_numpy()
+    given = np.arange(len(frame)) if among is None else among
+    known = given[is_known[given]]
     accounts = frame["account_key"].to_numpy(dtype=np.int64)[known]
-    distinct = np.unique(accounts).size
-    if known.size > most:
+    rows, distinct = known.size, np.unique(accounts).size
+    if rows > most:
         # another seed than the folds': the accounts kept must not be those of one fold
         place = stable_hash(accounts, seed + 1)
         is_kept = place < np.partition(place, most)[most]
         known, accounts = known[is_kept], accounts[is_kept]
-    part = frame.take(known)
-    return Drawn(
-        part, int(frame["retained"].notna().sum()), distinct, np.unique(accounts).size, int(frame["retained"].isna().sum())
-    )
+    return Drawn(frame.take(known), rows, distinct, np.unique(accounts).size, given.size - rows)
 
 
 def known_rows(frame: pd.DataFrame, catalogue: Sequence["Feature"]) -> Rows:

@@ -46,9 +46,9 @@ def auc_drift(
         config: folds, forest, rows and resamples of the ranking.
         adopted_at: when the version in force was adopted, UTC; without it the later half of the rows, in whole months.
     """
-    known = frame.loc[frame["retained"].notna()]
-    since = is_since(known["observed_at"], adopted_at)
-    before, now = (_Scored.of(known.loc[side], catalogue, config) for side in (~since, since))
+    known = np.flatnonzero(frame["retained"].notna())
+    since = is_since(frame["observed_at"].take(known), adopted_at)
+    before, now = (_Scored.of(frame, known[side], catalogue, config) for side in (~since, since))
     resamples = draw_accounts(np.concatenate([before.accounts, now.accounts]), config.resamples, config.seed)
     cut = before.accounts.size
     former = before.resampled(AccountResamples(resamples.positions[:cut], resamples.weights))
@@ -92,8 +92,8 @@ class _Scored:
     read: int
 
     @classmethod
-    def of(cls, frame: pd.DataFrame, catalogue: Sequence["Feature"], config: "FeatureRanking") -> Self:
-        rows = known_rows(drawn_rows(frame, config.maximum_rows, config.seed).frame, catalogue)
+    def of(cls, frame: pd.DataFrame, side: NDArray[np.intp], catalogue: Sequence["Feature"], config: "FeatureRanking") -> Self:
+        rows = known_rows(drawn_rows(frame, config.maximum_rows, config.seed, side).frame, catalogue)
         read = np.unique(rows.accounts).size
         fewest = min(int(rows.outcome.sum()), int((~rows.outcome).sum()))
         split = split_accounts(rows.accounts, rows.outcome, config.folds, config.seed)

@@ -186,6 +186,18 @@ def test_a_large_matrix_is_cut_by_whole_accounts():
     assert set(drawn_rows(frame, 202, seed=1).frame["account_key"]) != set(drawn.frame["account_key"])
 
 
+def test_rows_are_drawn_among_those_given_alone():
+    frame, _ = matrix(accounts=100, months=4, noise=0)
+    frame["retained"] = frame["retained"].astype("boolean").mask(np.arange(len(frame)) < 3)
+    among = np.arange(1, len(frame), 2)
+
+    drawn, alone = drawn_rows(frame, 101, 0, among), drawn_rows(frame.iloc[among], 101, 0)
+
+    # rows 0, 1 and 2 have no outcome, and 1 alone is among the odd ones
+    assert (drawn.rows, drawn.accounts, drawn.unknown, drawn.is_sample) == (199, 100, 1, True)
+    assert drawn.frame.index.tolist() == alone.frame.index.tolist()
+
+
 def test_a_sample_of_accounts_agrees_with_all_of_them_within_its_interval():
     frame, _ = matrix(accounts=4000, months=2, noise=1)
     drawn = drawn_rows(frame, 2000, seed=0)
