@@ -13,21 +13,31 @@ columns:
   is_evidence: BOOLEAN NOT NULL -- The month has ended and was paid from its start to its end.
   value: DOUBLE -- The area's metric; 0 without events; NULL where it is per seat and there were no seats.
 */
-WITH counted AS (
+WITH known AS (
+  -- days and users are told apart only where the measure asks for it
   SELECT
     d.account_key,
     CAST(DATE_TRUNC('month', d.reporting_date) AS DATE) AS month,
     e.area,
-    SUM(d.events) AS events,
-    -- told apart only where the measure asks for it
-    COUNT(DISTINCT CASE WHEN a.measure = 'days' THEN d.reporting_date END) AS days,
-    COUNT(DISTINCT CASE WHEN a.measure = 'users' AND d.user_key <> 0 THEN d.user_key END) AS users
+    CASE WHEN a.measure = 'days' THEN d.reporting_date END AS date,
+    CASE WHEN a.measure = 'users' AND d.user_key <> 0 THEN d.user_key END AS user_key,
+    SUM(d.events) AS events
   FROM account_event_daily AS d
   JOIN config.area_event AS e ON e.event = d.event
   JOIN config.area AS a ON a.area = e.area
   CROSS JOIN run.observation AS o
   WHERE d.day < o.as_of_date
-  GROUP BY d.account_key, CAST(DATE_TRUNC('month', d.reporting_date) AS DATE), e.area
+  GROUP BY
+    d.account_key,
+    CAST(DATE_TRUNC('month', d.reporting_date) AS DATE),
+    e.area,
+    CASE WHEN a.measure = 'days' THEN d.reporting_date END,
+    CASE WHEN a.measure = 'users' AND d.user_key <> 0 THEN d.user_key END
+),
+counted AS (
+  SELECT account_key, month, area, SUM(events) AS events, COUNT(date) AS days, COUNT(user_key) AS users
+  FROM known
+  GROUP BY account_key, month, area
 )
 SELECT
   m.account_id,
