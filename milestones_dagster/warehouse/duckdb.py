@@ -117,9 +117,10 @@ class Warehouse:
         properties = exp.Properties(expressions=[exp.TemporaryProperty()])
         self.execute(exp.Create(this=temporary, kind="TABLE", expression=rows, replace=True, properties=properties))
 
-    def forget(self, temporary: exp.Table) -> None:
-        """Drops what was kept aside."""
-        self.execute(exp.Drop(tables=[temporary], kind="TABLE"))
+    def forget(self, *temporary: exp.Table) -> None:
+        """Drops what was kept aside, if it is there."""
+        for held in temporary:
+            self.execute(exp.Drop(tables=[held], kind="TABLE", exists=True))
 
     def exists(self, table: exp.Table) -> bool:
         """Whether a table or view of that schema and name is there."""

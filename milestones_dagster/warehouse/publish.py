@@ -151,7 +151,7 @@ def make(
         Whatever the engine or the `then:` function raises; nothing is published then.
     """
     state = behind(warehouse, table, inputs)
-    given = _given(warehouse, table, inputs) if state.reason is not None and inputs.compute is not None else None
+    given = _kept_aside(warehouse, table, inputs, state)
     is_computed = given is not None and given == changes.given(warehouse, table.name) and warehouse.exists(published(table))
     if is_computed:
         warehouse.forget(_GIVEN)
@@ -176,6 +176,8 @@ def make(
         results = audit(table, staged(table))
         if any(blocks(result) for result in results):
             connection.rollback()
+            # dropped in the transaction, they are there again
+            warehouse.forget(_LONG, _GIVEN)
             return Publishing("refused", results, rows, tuple(sorted(state.days)), state.reason, state.part, rows_made)
         if table.by != "day":
             _remember_state(warehouse, table, inputs, state)
@@ -210,8 +212,6 @@ def _stage(warehouse: Warehouse, table: Table, inputs: Inputs, state: Behind) ->
         _stage_part(warehouse, table, inputs, state.part)
         return
     if table.pivot:
-        # a value per account, date and feature, and the wide rows sorted, do not fit into bounded memory at one time
-        warehouse.hold(_LONG, _selected(warehouse, table, inputs, {}))
         widen(warehouse, _LONG, staged(table), *pivot_shape(table, inputs.config), table.order)
         warehouse.forget(_LONG)
         return
@@ -281,6 +281,19 @@ def _replaced(table: Table, part: Part) -> exp.Expr:
 def _made(table: Table) -> exp.Table:
     """The name of the rows that a part makes."""
     return exp.table_(f"{table.name}__made", db=table.schema, quoted=True)
+
+
+def _kept_aside(warehouse: Warehouse, table: Table, inputs: Inputs, state: Behind) -> str | None:
+    """Keeps the rows aside that staging reads; returns what a `then:` function is given of them (see `_given`).
+
+    Before the transaction: all threads read committed rows, one alone those that its own transaction has written.
+    """
+    if state.reason is None:
+        return None
+    if table.pivot and state.part is None:
+        # a value per account, date and feature, and the wide rows sorted, do not fit into bounded memory at one time
+        warehouse.hold(_LONG, _selected(warehouse, table, inputs, {}))
+    return _given(warehouse, table, inputs) if inputs.compute is not None else None
 
 
 def _given(warehouse: Warehouse, table: Table, inputs: Inputs) -> str:

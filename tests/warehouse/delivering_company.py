@@ -85,7 +85,7 @@ def declared_of(config: Path) -> Declared:
     """What a config folder declares; the tables and suites are read once for the same framework and rules."""
     loaded = load_config(config)
     files = [config / "framework.yaml", *sorted((config / "quality").glob("*.yaml"))]
-    tables, suites = _tables(tuple(path.read_text(encoding="utf-8") for path in files), _Held(loaded))
+    tables, suites = _tables(tuple((path.name, path.read_text(encoding="utf-8")) for path in files), _Held(loaded))
     return Declared(loaded, tables, suites, relations(loaded))
 
 
@@ -97,7 +97,7 @@ class _Held:
 
 
 @cache
-def _tables(_texts: tuple[str, ...], held: _Held) -> tuple[Mapping[str, Table], Mapping[str, tuple[Rule, ...]]]:
+def _tables(_files: tuple[tuple[str, str], ...], held: _Held) -> tuple[Mapping[str, Table], Mapping[str, tuple[Rule, ...]]]:
     declared = Declared.of(held.config)
     return declared.tables, declared.suites
 

@@ -86,7 +86,10 @@ def publications(session: Session) -> dict[str, tuple]:
 
 
 def staged_tables(session: Session) -> list[tuple]:
-    return session.warehouse.rows("SELECT table_name FROM duckdb_tables() WHERE table_name LIKE '%staged%'")
+    # staged rows, and the rows of some tables that are kept aside before
+    return session.warehouse.rows(
+        "SELECT table_name FROM duckdb_tables() WHERE table_name LIKE '%staged%' OR database_name = 'temp' AND table_name LIKE '%rows'"
+    )
 
 
 @contextmanager
@@ -108,6 +111,18 @@ AT_MOST_TWO_SEATS = {
     "kwargs": {"column": "seats", "max_value": 2},
     "recovery": "ask sales",
 }
+
+
+@pytest.mark.parametrize("table", ["feature_matrix", "setup_step_evidence"])
+def test_rows_kept_aside_for_a_refused_table_are_dropped(copied, table):
+    rule = {"name": "no_such", "type": "expect_table_row_count_to_equal", "kwargs": {"value": 1000}, "recovery": "ask"}
+    copied.expect(table, rule)
+    with copied.opened() as session:
+        session.warehouse.execute("DELETE FROM operations.given")
+        with nothing_changes(session):
+            publishing = session.make(table)
+        assert (publishing.state, failed(publishing.results).keys()) == ("refused", {"no_such"})
+        assert publishing.rows_made is not None
 
 
 def test_a_failed_expectation_of_the_company_publishes_nothing(copied):
