@@ -151,10 +151,23 @@ def make(
         Whatever the engine or the `then:` function raises; nothing is published then.
     """
     state = behind(warehouse, table, inputs)
+    try:
+        return _make(warehouse, table, inputs, state, audit, on_commit)
+    finally:
+        # whatever became of the table; dropped in a transaction that is rolled back, they would be there again
+        warehouse.forget(_LONG, _GIVEN)
+
+
+def _make(
+    warehouse: Warehouse,
+    table: Table,
+    inputs: Inputs,
+    state: Behind,
+    audit: Audit[Result],
+    on_commit: Callable[[], None] | None,
+) -> Publishing[Result]:
     given = _kept_aside(warehouse, table, inputs, state)
     is_computed = given is not None and given == changes.given(warehouse, table.name) and warehouse.exists(published(table))
-    if is_computed:
-        warehouse.forget(_GIVEN)
     if state.reason is None or is_computed:
         rows = _count(warehouse, published(table))
         results = audit(table, published(table))
@@ -176,8 +189,6 @@ def make(
         results = audit(table, staged(table))
         if any(blocks(result) for result in results):
             connection.rollback()
-            # dropped in the transaction, they are there again
-            warehouse.forget(_LONG, _GIVEN)
             return Publishing("refused", results, rows, tuple(sorted(state.days)), state.reason, state.part, rows_made)
         if table.by != "day":
             _remember_state(warehouse, table, inputs, state)
@@ -213,7 +224,6 @@ def _stage(warehouse: Warehouse, table: Table, inputs: Inputs, state: Behind) ->
         return
     if table.pivot:
         widen(warehouse, _LONG, staged(table), *pivot_shape(table, inputs.config), table.order)
-        warehouse.forget(_LONG)
         return
     select = _selected(warehouse, table, inputs, {}) if inputs.compute is None else _computed(warehouse, table, inputs.compute)
     warehouse.execute(exp.Create(this=staged(table), kind="TABLE", expression=_ordered(table, select)))
@@ -224,7 +234,6 @@ def _stage(warehouse: Warehouse, table: Table, inputs: Inputs, state: Behind) ->
 def _computed(warehouse: Warehouse, table: Table, compute: Compute) -> exp.Select:
     """What a `then:` function makes of the rows that it is given (see `_given`), registered as `_COMPUTED`."""
     frame = warehouse.execute(exp.select("*").from_(_GIVEN)).df()
-    warehouse.forget(_GIVEN)
     warehouse.connection.register(_COMPUTED, compute(frame, {name: warehouse.frame(name) for name in table.also}))
     # a frame has pandas' types; the declared ones are what the table promises
     columns = [
